@@ -1,0 +1,169 @@
+"""What all command lines of the components share: arguments, logging, the last line, exit codes.
+
+A component's ``__main__.py`` builds a parser with light imports only, so that ``--help`` and wrong
+usage answer at once; what it needs of TensorFlow is imported inside the function it gives to `run`.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TextIO, TypeVar
+
+from components import records
+from components.errors import (
+    EXIT_DONE,
+    EXIT_FAULT,
+    EXIT_REFUSED,
+    ConfigurationError,
+    ImprimaturError,
+    RecordError,
+)
+from components.parent_death import die_with_announced_parent
+
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+_log = logging.getLogger(__name__)
+
+
+class Result(Protocol):
+    """What a command returns: it is printed as the last line of stdout."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON types."""
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    execute: Callable[[argparse.Namespace], Result],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parse the arguments, execute, print the result as the last line of stdout.
+
+    While `execute` runs, whatever it or the user's code prints to stdout goes to stderr.
+
+    Returns:
+        The exit code: 0 done, 1 a fault, 2 wrong usage or input, 3 a verdict against it.
+    """
+    die_with_announced_parent()
+    _configure_logging()
+    arguments = parser.parse_args(argv)
+    with _reserved_stdout() as out:
+        try:
+            result = execute(arguments)
+        except ImprimaturError as error:
+            _log.error("%s", error)
+            _log.debug("raised here:", exc_info=True)
+            return error.exit_code
+        except (OSError, MemoryError) as error:
+            traceback.print_exc()
+            _log.error("%s: %s", type(error).__name__, error)
+            return EXIT_FAULT
+        out.write(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) + "\n")
+        out.flush()
+    return verdict_code(result)
+
+
+def verdict_code(result: Result) -> int:
+    """Return the exit code that a record stands for."""
+    refused = isinstance(result, records.Refusal)
+    unblessed = isinstance(result, records.Blessing) and not result.blessed
+    return EXIT_REFUSED if refused or unblessed else EXIT_DONE
+
+
+T = TypeVar("T")
+
+
+def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Let argparse show our own message instead of «invalid value»."""
+
+    def convert(text: str) -> T:
+        try:
+            return read(text)
+        except (ConfigurationError, RecordError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+def _read_json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"{text!r} isn't JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{text!r} isn't a JSON object; expected for instance {{}}")
+    return value
+
+
+def _record_reader(*kinds: type[T]) -> Callable[[str], T]:
+    def read(text: str) -> T:
+        record = records.load(text)
+        if not isinstance(record, kinds):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise RecordError(f"{text!r} holds a {type(record).__name__}; expected {expected}")
+        return record
+
+    return read
+
+
+json_object = _argument(_read_json_object)
+"""argparse type: a JSON object."""
+
+window = _argument(records.Window.parse)
+"""argparse type: ``START/END``."""
+
+
+def record(*kinds: type[T]) -> Callable[[str], T]:
+    """Return an argparse type: a record of one of these classes, as a path or as JSON."""
+    return _argument(_record_reader(*kinds))
+
+
+def _read_run(text: str) -> records.Run:
+    return records.Run.from_json(_read_json_object(text))
+
+
+def add_run_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--run``: which task instance asks, kept in the record."""
+    parser.add_argument(
+        "--run",
+        type=_argument(_read_run),
+        metavar="JSON",
+        help="the task instance that asks: dag_id, run_id, task_id, …; kept in the record",
+    )
+
+
+def add_output_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--output-dir``."""
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="made whole or not at all; one that exists is replaced only if it holds a record.json",
+    )
+
+
+def _configure_logging() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    level = os.environ.get("IMPRIMATUR_LOG_LEVEL", "INFO").upper()
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+
+
+@contextmanager
+def _reserved_stdout() -> Iterator[TextIO]:
+    """Yield the real stdout; everything else that writes to file descriptor 1 gets stderr."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as out:
+            yield out
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,79 @@
+"""The exceptions that components raise, and the exit code each becomes on a command line.
+
+::
+
+    ImprimaturError                  1  a fault: a retry may help
+    ├── ConfigurationError           2  wrong usage or settings; also a ValueError
+    ├── RecordError                  2  a record that can't be read
+    ├── ArtifactError                2  a directory that can't be digested or replaced
+    ├── InvalidModelError            2  a directory that isn't a servable model, or has other bytes
+    ├── DataError                    2  data that doesn't fit: unknown column, broken rows
+    ├── TrainingError                1  the user's code raised, or the training process died
+    ├── ServingError                 1  a model server
+    │   ├── ServerUnavailableError   1  can't be started or reached: an infrastructure fault
+    │   └── PredictionError          1  answered with an error
+    └── PushError                    1  the serving folder can't be used, or its lock can't be had
+
+A verdict against a model is no exception: it is a `Blessing` or a `Refusal` (exit code 3).
+"""
+
+EXIT_DONE = 0
+EXIT_FAULT = 1
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+
+
+class ImprimaturError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = EXIT_FAULT
+
+
+class ConfigurationError(ImprimaturError, ValueError):
+    """An argument, setting or configuration file is wrong; a retry can't help."""
+
+    exit_code = EXIT_USAGE
+
+
+class RecordError(ImprimaturError, ValueError):
+    """A record is malformed; the message names the field."""
+
+    exit_code = EXIT_USAGE
+
+
+class ArtifactError(ImprimaturError):
+    """A directory can't be digested or replaced: a symlink, a special file, a name, a change."""
+
+    exit_code = EXIT_USAGE
+
+
+class InvalidModelError(ImprimaturError):
+    """A directory isn't a servable model, or its bytes aren't those of its record."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(ImprimaturError):
+    """The data doesn't have what was asked of it."""
+
+    exit_code = EXIT_USAGE
+
+
+class TrainingError(ImprimaturError):
+    """The user's training code raised, wrote no model, or its process died."""
+
+
+class ServingError(ImprimaturError):
+    """A model server failed."""
+
+
+class ServerUnavailableError(ServingError):
+    """A model server can't be started or reached: the infrastructure, not the model."""
+
+
+class PredictionError(ServingError):
+    """A model server answered a request with an error."""
+
+
+class PushError(ImprimaturError):
+    """The serving folder can't be used, or its lock can't be had."""
