@@ -1,0 +1,1 @@
+"""SavedModels on disk: read, run and described as TensorFlow Serving sees them."""
