@@ -1,0 +1,257 @@
+"""The read side of a serving folder: what is live in it, and what it knows about itself.
+
+::
+
+    flight_delays/                       what TensorFlow Serving polls
+      20130801000000/                    a version: the end of its data window, YYYYMMDDhhmmss, UTC
+      20130901000000/
+      20131001000000.withdrawn/          rolled back: kept, not served
+      .imprimatur/
+        lock                             held by whoever changes the folder
+        versions/20130901000000.json     `VersionRecord`, written before the folder appears
+        quarantine.json hold.json pins.json
+        signatures/20130901000000.sig    OpenSSF model signatures, where they are asked for
+        staging-*/ trash-*/              being written, being deleted; swept under the lock
+
+Nothing here takes the lock or writes. A reader may look at any moment: a folder that is renamed
+away meanwhile counts as not there.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from components import artifacts
+from components.errors import PushError, RecordError
+from components.record_parts import Part
+from components.records import Window
+from components.serving_records import Hold, Pins, Quarantine, VersionRecord
+
+STATE_DIRECTORY = ".imprimatur"
+WITHDRAWN_SUFFIX = ".withdrawn"
+MAX_VERSION = 2**63 - 1
+WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
+MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "model.tflite")
+
+_NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*", re.ASCII)
+_SHARD = re.compile(r"variables\.data-([0-9]{5})-of-([0-9]{5})", re.ASCII)
+_P = TypeVar("_P", bound=Part)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A whole version. One without a record is foreign: pushed by TFX, or by hand."""
+
+    number: int
+    path: Path
+    digest: str | None = None
+    """Of the served bytes, as recorded; null if foreign: `read_digest` computes it."""
+    trained_digest: str | None = None
+    window: Window | None = None
+    record: VersionRecord | None = None
+
+    def read_digest(self) -> str:
+        """Return the digest of the served bytes: as recorded, else from hashing them."""
+        return self.digest if self.digest is not None else artifacts.digest(self.path)
+
+
+class ServingFolder:
+    """A serving folder as a reader sees it. One that doesn't exist has nothing live.
+
+    Attributes:
+        base_directory: absolute.
+        state_directory: ``.imprimatur`` in it.
+    """
+
+    def __init__(self, base_directory: str | Path) -> None:
+        self.base_directory = Path(base_directory).absolute()
+        self.state_directory = self.base_directory / STATE_DIRECTORY
+
+    @cached_property
+    def identity(self) -> str:
+        """The real path: what a blessing's baseline and destination are compared with."""
+        return str(self.base_directory.resolve())
+
+    def versions(self) -> list[Version]:
+        """Return the whole versions, by ascending number.
+
+        Raises:
+            PushError: the base directory is a file or can't be read.
+            RecordError: the record of a version is damaged.
+        """
+        return list(self._whole_versions(self.numbered()))[::-1]
+
+    def live(self) -> Version | None:
+        """Return what TensorFlow Serving's default policy serves: the highest whole version.
+
+        Raises:
+            PushError: the base directory is a file or can't be read.
+            RecordError: the record of that version is damaged.
+        """
+        return next(self._whole_versions(self.numbered()), None)
+
+    def numbered(self) -> list[tuple[int, Path]]:
+        """Return every entry whose name TensorFlow Serving reads as a version, highest first."""
+        numbers = ((version_number(name), name) for name in self.names())
+        found = [
+            (number, self.base_directory / name) for number, name in numbers if number is not None
+        ]
+        return sorted(found, key=lambda item: (item[0], item[1].name), reverse=True)
+
+    def names(self) -> list[str]:
+        """Return the names in the base directory; none if it doesn't exist.
+
+        Raises:
+            PushError: it is a file or can't be read.
+        """
+        try:
+            return sorted(path.name for path in self.base_directory.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise PushError(
+                f"the serving folder {str(self.base_directory)!r} can't be read: {error}; "
+                "expected a directory"
+            ) from error
+
+    def withdrawn(self) -> list[int]:
+        """Return the numbers of withdrawn folders, ascending."""
+        stems = (name.removesuffix(WITHDRAWN_SUFFIX) for name in self.names() if _withdrawn(name))
+        return sorted(number for stem in stems if (number := version_number(stem)) is not None)
+
+    def recorded(self) -> list[int]:
+        """Return the numbers that have a record, ascending."""
+        directory = self.state_directory / "versions"
+        stems = (path.stem for path in directory.glob("*.json")) if directory.is_dir() else ()
+        return sorted(number for stem in stems if (number := version_number(stem)) is not None)
+
+    def highest_number(self) -> int:
+        """Return the highest number ever used here; 0 if none."""
+        used = [number for number, _ in self.numbered()]
+        return max([0, *used, *self.withdrawn(), *self.recorded()])
+
+    def record(self, number: int) -> VersionRecord | None:
+        """Return what was recorded of a version, whether or not its folder is still there.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
+        return read(self.record_path(number), VersionRecord)
+
+    def records(self) -> list[VersionRecord]:
+        """Return all records, by ascending number."""
+        found = (self.record(number) for number in self.recorded())
+        return [record for record in found if record is not None]
+
+    def quarantine(self) -> Quarantine:
+        """Return what may not be pushed."""
+        return read(self.state_directory / "quarantine.json", Quarantine) or Quarantine()
+
+    def hold(self) -> Hold | None:
+        """Return the hold, if pushes are on hold."""
+        return read(self.state_directory / "hold.json", Hold)
+
+    def pins(self) -> Pins:
+        """Return the versions that retention keeps."""
+        return read(self.state_directory / "pins.json", Pins) or Pins()
+
+    def path(self, number: int) -> Path:
+        """Return where our version of this number stands."""
+        return self.base_directory / str(number)
+
+    def withdrawn_path(self, number: int) -> Path:
+        """Return where it stands once withdrawn."""
+        return self.base_directory / f"{number}{WITHDRAWN_SUFFIX}"
+
+    def record_path(self, number: int) -> Path:
+        """Return where its record stands."""
+        return self.state_directory / "versions" / f"{number}.json"
+
+    def _whole_versions(self, numbered: list[tuple[int, Path]]) -> Iterator[Version]:
+        seen: set[int] = set()
+        for number, path in numbered:
+            version = self._whole(number, path) if number not in seen else None
+            if version is not None:
+                seen.add(number)
+                yield version
+
+    def _whole(self, number: int, path: Path) -> Version | None:
+        record = self.record(number) if path.name == str(number) else None
+        if record is None:
+            return Version(number, path) if is_servable(path) else None
+        if not _has_files(path, record):
+            return None
+        return Version(number, path, record.digest, record.trained_digest, record.window, record)
+
+
+def version_number(name: str) -> int | None:
+    """Return the number that TensorFlow Serving reads in a name, or None.
+
+    It takes whatever absl's SimpleAtoi takes as a 64-bit integer: leading zeros, a sign, blanks.
+    """
+    if not _NUMBER.fullmatch(name):
+        return None
+    number = int(name)
+    return number if -MAX_VERSION - 1 <= number <= MAX_VERSION else None
+
+
+def is_servable(path: Path) -> bool:
+    """Return whether a folder looks whole without a record to compare it with.
+
+    True for a readable model file with, if there are variables, their index and all shards.
+    """
+    try:
+        if not any(
+            (path / name).stat().st_size > 0 for name in MODEL_FILES if _is_file(path / name)
+        ):
+            return False
+        variables = path / "variables"
+        return not variables.is_dir() or _has_variables(variables)
+    except OSError:
+        return False
+
+
+def read(path: Path, kind: type[_P]) -> _P | None:
+    """Read one of the folder's own records; None where there is no such file.
+
+    Raises:
+        RecordError: it is damaged; the message names the file.
+    """
+    try:
+        return kind.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (RecordError, ValueError) as error:
+        raise RecordError(
+            f"{str(path)!r} is damaged: {error}; restore it from a backup before anything is pushed"
+        ) from error
+
+
+def _withdrawn(name: str) -> bool:
+    return name.endswith(WITHDRAWN_SUFFIX)
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file()
+
+
+def _has_files(path: Path, record: VersionRecord) -> bool:
+    try:
+        return path.is_dir() and all(
+            (path / file.path).stat().st_size == file.num_bytes for file in record.files()
+        )
+    except OSError:
+        return False
+
+
+def _has_variables(directory: Path) -> bool:
+    names = {path.name for path in directory.iterdir()}
+    if not names:
+        return True
+    shards = [match for name in names if (match := _SHARD.fullmatch(name))]
+    counts = {int(match[2]) for match in shards}
+    return "variables.index" in names and counts == {len(shards)}
