@@ -166,7 +166,10 @@ class Blessing(_Record):
 
 @dataclass(frozen=True)
 class PushedModel(_Record):
-    """A version that is live, and why it may be."""
+    """A version that is live, and why it may be.
+
+    `findings` say what was not checked, for instance the order over a foreign version.
+    """
 
     outcome: Literal["pushed", "already_live"]
     version: str
@@ -178,6 +181,7 @@ class PushedModel(_Record):
     blessings: tuple[Blessing, ...] = ()
     replayed: bool = False
     run: Run | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 RefusalCheck = Literal[
