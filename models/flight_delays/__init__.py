@@ -1,0 +1,1 @@
+"""Will a flight arrive 15 minutes late or more? NYC flights of 2013."""
