@@ -1,0 +1,184 @@
+"""From an operator's arguments and Airflow's context to a component's command line, and back."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from components import records
+from components.errors import ConfigurationError, ImprimaturError, RecordError
+from components.records import Refusal, Run
+from operators import settings
+from operators._process import (
+    PROJECT_ROOT,
+    ChildProcess,
+    child_environment,
+    component_command,
+    to_airflow,
+)
+from operators._supervision import die_with_supervisor
+from operators.artifact_path import artifact_directory
+
+REFUSAL_KEY = "refusal"
+"""XCom key of a `Refusal`, read by the report, the notifiers and the UI."""
+_MAX_REASONS = 3
+T = TypeVar("T")
+
+
+def run_component(
+    child: ChildProcess, name: str, flags: Mapping[str, Any], context: Context
+) -> records.Record:
+    """Run ``python -m components.<name>`` for a task, with a new artifact directory.
+
+    Args:
+        child: of the operator, whose `on_kill` kills it.
+        name: of the component.
+        flags: ``{"train_args": …}`` becomes ``--train-args``. None is left out; a record is
+            written to a file, another mapping is given as JSON, and a list repeats its flag.
+        context: of the task instance.
+
+    Raises:
+        AirflowException: as `ChildProcess.run`.
+    """
+    run = run_of(context)
+    output = artifact_directory(settings.artifacts_root(), run)
+    with tempfile.TemporaryDirectory(prefix="imprimatur-") as inputs:
+        arguments = [
+            *_arguments(flags, Path(inputs)),
+            *("--output-dir", str(output), "--run", records.dump(run)),
+        ]
+        return child.run(
+            component_command(name, arguments),
+            logger=logging.getLogger(f"components.{name}"),
+            environment=child_environment(),
+        )
+
+
+@contextmanager
+def task_boundary() -> Iterator[None]:
+    """What the body of each `execute` stands in.
+
+    The process dies with its supervisor, and an error of a component that is raised in this
+    process becomes Airflow's: a retry, or a failure that isn't retried.
+    """
+    die_with_supervisor()
+    try:
+        yield
+    except ImprimaturError as error:
+        raise to_airflow(error) from error
+
+
+def run_of(context: Context) -> Run:
+    """Return which task instance asks."""
+    ti: Any = context["ti"]
+    bundle = getattr(ti, "bundle_instance", None)
+    dag_version = getattr(ti, "dag_version_id", None)
+    return Run(
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        map_index=-1 if ti.map_index is None else ti.map_index,
+        try_number=ti.try_number,
+        dag_version=None if dag_version is None else str(dag_version),
+        bundle_version=getattr(bundle, "version", None),
+    )
+
+
+def upstream_record(name: str, value: Any, kind: type[T]) -> T:
+    """Read what an upstream task returned.
+
+    Raises:
+        RecordError: it returned nothing, for instance because somebody marked it as success.
+    """
+    if value is None:
+        raise RecordError(
+            f"{name} is None: the upstream task left no {kind.__name__}, for instance because it "
+            "was marked as success by hand; clear that task, so that it runs"
+        )
+    record = records.from_json(value)
+    if not isinstance(record, kind):
+        raise RecordError(f"{name} is a {type(record).__name__}; expected a {kind.__name__}")
+    return record
+
+
+def json_object(name: str, value: Any) -> dict[str, Any] | None:
+    """Return a rendered argument that must be a JSON object.
+
+    Raises:
+        ConfigurationError: it isn't one.
+    """
+    if value is None or isinstance(value, Mapping):
+        return value if value is None else dict(value)
+    raise ConfigurationError(
+        f"{name} is {value!r}; expected a dict. If a template makes it, give the operator or the "
+        "DAG render_template_as_native_obj=True"
+    )
+
+
+def resolve_path(path: str, context: Context) -> str:
+    """Return a user's file as an absolute path.
+
+    A relative one is looked for below the DAG bundle's root (so that it has the DAG's version),
+    beside a bundle that is the folder ``dags``, and below the folder that holds ``operators``.
+
+    Raises:
+        ConfigurationError: there is no such file.
+    """
+    if Path(path).is_absolute():
+        return path
+    roots = [*_bundle_roots(context), PROJECT_ROOT]
+    found = next((root / path for root in roots if (root / path).exists()), None)
+    if found is None:
+        raise ConfigurationError(
+            f"there is no {path!r} below any of {', '.join(dict.fromkeys(map(str, roots)))}; "
+            "give a path relative to the DAG bundle, or an absolute one"
+        )
+    return str(found.resolve())
+
+
+def skip_refused(refusal: Refusal, context: Context) -> NoReturn:
+    """Push the refusal to XCom and skip the task, saying why.
+
+    Raises:
+        AirflowSkipException: always.
+    """
+    context["ti"].xcom_push(key=REFUSAL_KEY, value=refusal.to_json())
+    raise AirflowSkipException(f"refused ({refusal.check}): {reasons(refusal.findings)}")
+
+
+def reasons(findings: Sequence[records.Finding]) -> str:
+    """Return the first findings in one line, and how many more there are."""
+    more = len(findings) - _MAX_REASONS
+    text = "; ".join(finding.message.rstrip(".") for finding in findings[:_MAX_REASONS])
+    return f"{text}; and {more} more" if more > 0 else text
+
+
+def _bundle_roots(context: Context) -> list[Path]:
+    bundle_path = getattr(getattr(context["ti"], "bundle_instance", None), "path", None)
+    if bundle_path is None:
+        return []
+    root = Path(bundle_path)
+    return [root, root.parent] if root.name == "dags" else [root]
+
+
+def _arguments(flags: Mapping[str, Any], inputs: Path) -> Iterator[str]:
+    for name, value in flags.items():
+        for index, item in enumerate(value if isinstance(value, list) else [value]):
+            if item is not None:
+                yield "--" + name.replace("_", "-")
+                yield _argument(item, inputs / f"{name}-{index}.json")
+
+
+def _argument(item: Any, file: Path) -> str:
+    if isinstance(item, records.RECORD_TYPES):
+        file.write_text(records.dump(item), encoding="utf-8")
+        return str(file)
+    if isinstance(item, Mapping):
+        return json.dumps(item, allow_nan=False, ensure_ascii=False)
+    return str(item)

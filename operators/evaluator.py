@@ -1,0 +1,95 @@
+"""Evaluator: is the model good enough, and not worse than what is live?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseOperator, Context
+
+from components.records import Blessing, Examples, Model
+from operators._component_task import (
+    resolve_path,
+    run_component,
+    task_boundary,
+    upstream_record,
+)
+from operators._process import ChildProcess
+from operators._signing import signed
+from operators.destination import serving_folder
+from operators.verdict import log_verdict
+
+
+class EvaluatorOperator(BaseOperator):
+    """Measure a model on held-out examples and judge it by thresholds.
+
+    "Not blessed" is a result: the task succeeds and the pusher refuses.
+
+    Args:
+        model: a `Model` record, the output of `TrainerOperator`. (templated)
+        examples: an `Examples` record. (templated)
+        eval_config: path of a TFMA EvalConfig as JSON, relative to the DAG bundle. (templated)
+        baseline: what the model is compared with: a serving folder, whose live version counts, or
+            a `Model` record. Default: the serving folder that `PusherOperator` pushes to by
+            default, IMPRIMATUR_SERVING_ROOT/<dag id>. (templated)
+        first_run: ``bless`` or ``refuse`` where nothing is live yet. (templated)
+        example_splits: the splits to measure on; default ``eval``. (templated)
+
+    Returns the `Blessing` record.
+    """
+
+    template_fields: Sequence[str] = (
+        "model",
+        "examples",
+        "eval_config",
+        "baseline",
+        "first_run",
+        "example_splits",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("model", "examples", "baseline", "example_splits"), "json"
+    )
+    ui_color = "#fef7e0"
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        examples: Any,
+        eval_config: str,
+        baseline: str | Mapping[str, Any] | None = None,
+        first_run: str = "bless",
+        example_splits: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.examples = examples
+        self.eval_config = eval_config
+        self.baseline = baseline
+        self.first_run = first_run
+        self.example_splits = example_splits
+        self._child = ChildProcess()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Evaluate."""
+        with task_boundary():
+            flags = {
+                "model": upstream_record("model", self.model, Model),
+                "examples": upstream_record("examples", self.examples, Examples),
+                "eval_config": resolve_path(self.eval_config, context),
+                "baseline": self._baseline(context),
+                "first_run": self.first_run,
+                "example_splits": list(self.example_splits) if self.example_splits else None,
+            }
+            record = run_component(self._child, "evaluator", flags, context)
+            blessing = signed(Blessing.from_json(record.to_json()))
+            log_verdict(blessing)
+            return blessing.to_json()
+
+    def on_kill(self) -> None:
+        """Kill the evaluation's process group."""
+        self._child.kill()
+
+    def _baseline(self, context: Context) -> str | Model:
+        if isinstance(self.baseline, Mapping):
+            return upstream_record("baseline", self.baseline, Model)
+        return self.baseline or str(serving_folder(context))

@@ -1,0 +1,50 @@
+"""Whether a run may push at all, before anybody looks at its model."""
+
+from collections.abc import Sequence
+
+from components.errors import ConfigurationError
+from components.records import Finding, Refusal
+
+PUSH_POLICIES = ("auto", "never", "ask")
+BACKFILL_POLICIES = ("never", "newer")
+BACKFILL = "backfill"
+
+
+def refusal_by_policy(run_type: str, push_policy: str, backfill_push: str) -> Refusal | None:
+    """Return the refusal that the policy asks for, or None.
+
+    A backfill run is judged by `backfill_push` alone: Airflow's form for backfills sends all
+    params, touched or not, so `push_policy` says nothing about it.
+
+    Raises:
+        ConfigurationError: a policy isn't one of those known.
+    """
+    _check("push_policy", push_policy, PUSH_POLICIES)
+    _check("backfill_push", backfill_push, BACKFILL_POLICIES)
+    if run_type == BACKFILL:
+        return _refuse(_BACKFILL_MESSAGE) if backfill_push == "never" else None
+    return (
+        _refuse("push_policy is never, so nothing is published") if push_policy == "never" else None
+    )
+
+
+def required_kinds(given: Sequence[str], run_type: str, push_policy: str) -> list[str]:
+    """Return the kinds of blessing that must be there: with ``ask``, an approval too."""
+    asks = push_policy == "ask" and run_type != BACKFILL
+    return [*given, *(["approval"] if asks and "approval" not in given else [])]
+
+
+_BACKFILL_MESSAGE = (
+    "this is a backfill run and backfill_push is never, so the model was trained and judged but "
+    'not published; to allow it, start the backfill with the configuration {"backfill_push": '
+    '"newer"}: then a model goes live if its window ends after that of the live one'
+)
+
+
+def _check(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+
+
+def _refuse(message: str) -> Refusal:
+    return Refusal(findings=(Finding(check="policy", passed=False, message=message),))
