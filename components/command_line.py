@@ -69,10 +69,12 @@ def run(
 
 
 def verdict_code(result: Result) -> int:
-    """Return the exit code that a record stands for."""
+    """Return the exit code that a result stands for; one of no record's type may bring its own."""
     refused = isinstance(result, records.Refusal)
     unblessed = isinstance(result, records.Blessing) and not result.blessed
-    return EXIT_REFUSED if refused or unblessed else EXIT_DONE
+    if refused or unblessed:
+        return EXIT_REFUSED
+    return int(getattr(result, "exit_code", EXIT_DONE))
 
 
 T = TypeVar("T")

@@ -11,6 +11,7 @@ import sys
 
 PARENT_VARIABLE = "IMPRIMATUR_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
+_announced: list[int] = []
 
 
 def die_with_parent(parent_pid: int, signal_number: int = signal.SIGKILL) -> None:
@@ -28,8 +29,17 @@ def die_with_parent(parent_pid: int, signal_number: int = signal.SIGKILL) -> Non
     if libc.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl(PR_SET_PDEATHSIG): {os.strerror(number)}")
-    if os.getppid() != parent_pid:
+    _announced[:] = [parent_pid]
+    if parent_is_gone():
         os.kill(os.getpid(), signal_number)
+
+
+def parent_is_gone() -> bool:
+    """Return whether the parent given to `die_with_parent` ended; False if none was given.
+
+    For a last look before something that can't be undone.
+    """
+    return bool(_announced) and os.getppid() != _announced[0]
 
 
 def die_with_announced_parent() -> None:

@@ -11,11 +11,13 @@ from components.errors import RecordError
 from components.record_parts import Part
 from components.records import Blessing, Model, Run, Window
 
-WithdrawalCause = Literal["rollback", "failed_in_serving", "unconfirmed"]
+WithdrawalCause = Literal["rollback", "failed_in_serving", "unconfirmed", "damaged", "by_hand"]
 
 
 @dataclass(frozen=True)
-class _FolderRecord(Part):
+class FolderRecord(Part):
+    """Written with its type and schema version, as the records of `components.records` are."""
+
     has_envelope: ClassVar[bool] = True
     is_record: ClassVar[bool] = True
 
@@ -27,7 +29,7 @@ class Withdrawal(Part):
     cause: WithdrawalCause
     reason: str
     at: str
-    sequence: int
+    sequence: int = 0
     """The how manyth withdrawal in this folder; the greatest is the newest."""
     to_version: str | None = None
     """What became live instead."""
@@ -47,7 +49,7 @@ class Confirmation(Part):
 
 
 @dataclass(frozen=True)
-class VersionRecord(_FolderRecord):
+class VersionRecord(FolderRecord):
     """One version: written before its folder appears, kept after its folder is gone."""
 
     version: str
@@ -97,7 +99,7 @@ class Quarantined(Part):
 
 
 @dataclass(frozen=True)
-class Quarantine(_FolderRecord):
+class Quarantine(FolderRecord):
     """``quarantine.json``: also those released, for the history."""
 
     entries: tuple[Quarantined, ...] = ()
@@ -109,7 +111,7 @@ class Quarantine(_FolderRecord):
 
 
 @dataclass(frozen=True)
-class Hold(_FolderRecord):
+class Hold(FolderRecord):
     """``hold.json``: while it is there, nothing is pushed."""
 
     reason: str
@@ -129,7 +131,7 @@ class Pin(Part):
 
 
 @dataclass(frozen=True)
-class Pins(_FolderRecord):
+class Pins(FolderRecord):
     """``pins.json``."""
 
     entries: tuple[Pin, ...] = ()

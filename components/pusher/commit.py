@@ -1,0 +1,87 @@
+"""Copying a model into a serving folder so that it appears whole or not at all.
+
+staging copy → digests compared → record → rename → parent synced. Whatever is killed whenever, a
+reader sees no version or a whole one; `recovery` sweeps the rest.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from components import artifacts, parent_death
+from components.artifacts import Manifest
+from components.errors import PushError
+from components.pusher import disk
+from components.pusher.locked_folder import LockedFolder
+from components.serving_records import VersionRecord
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def staging(folder: LockedFolder) -> Iterator[Path]:
+    """Make a staging directory, which is gone at the end unless it was renamed to a version."""
+    path = folder.state_directory / f"staging-{uuid.uuid4().hex[:8]}"
+    try:
+        disk.make_directory(path, folder.modes)
+        yield path
+    finally:
+        if path.exists():
+            with suppress(OSError):
+                disk.remove_tree(path)
+
+
+def copy_model(source: Path, target: Path, modes: disk.Modes) -> Manifest:
+    """Copy a model's files into an empty directory, reading each byte once, and sync everything.
+
+    Raises:
+        ArtifactError: something inside has no place in a model, or changes while it is read.
+    """
+    paths = artifacts.list_files(source)
+    directories = sorted({str(parent) for path in paths for parent in _parents(path)})
+    for directory in directories:
+        disk.make_directory(target / directory, modes)
+    by_size = sorted(paths, key=lambda path: -(source / path).stat().st_size)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        files = pool.map(lambda path: disk.copy_file(source, target, path, modes), by_size)
+        manifest = Manifest(tuple(files))
+    for directory in [*reversed(directories), ""]:
+        disk.sync(target / directory)
+    return manifest
+
+
+def commit(folder: LockedFolder, staged: Path, record: VersionRecord) -> Path:
+    """Write the record, then let the staged copy appear under its number.
+
+    Returns:
+        The path of the version.
+
+    Raises:
+        PushError: the number is taken by somebody who doesn't know our lock, or this process's
+            parent is gone: nobody waits for the result.
+    """
+    target = folder.path(record.number)
+    folder.write_record(record)
+    try:
+        _check_that_somebody_waits()
+        disk.rename(staged, target)
+    except BaseException:
+        if staged.exists():
+            with suppress(OSError):
+                folder.drop_record(record.number)
+        raise
+    _log.info("published %s", target)
+    return target
+
+
+def _check_that_somebody_waits() -> None:
+    if parent_death.parent_is_gone():
+        raise PushError("the process that asked for this push is gone; nothing was published")
+
+
+def _parents(path: str) -> list[PurePosixPath]:
+    return list(PurePosixPath(path).parents)[:-1]

@@ -1,0 +1,195 @@
+"""Everything that changes a serving folder, one step at a time.
+
+No other module of the pusher writes, renames or deletes below a base directory. Each step is
+announced to an observer just before it happens; a crash harness kills the process there.
+"""
+
+import hashlib
+import os
+import stat
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.artifacts import FileEntry
+from components.errors import ArtifactError, PushError
+
+_BUFFER_BYTES = 1 << 20
+Observer = Callable[[str, Path], None]
+
+
+def _ignore(step: str, path: Path) -> None:
+    pass
+
+
+_observers: list[Observer] = [_ignore]
+
+
+def observe(observer: Observer) -> None:
+    """Announce each step, by name and path, from now on. For crash tests."""
+    _observers[0] = observer
+
+
+def _step(name: str, path: Path) -> None:
+    _observers[0](name, path)
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Permissions of what is made: those of the base directory, its setgid group included."""
+
+    directory: int = 0o755
+    file: int = 0o644
+    group: int | None = None
+
+    @classmethod
+    def of(cls, base_directory: Path) -> "Modes":
+        """Read them from a base directory."""
+        found = base_directory.stat()
+        setgid = found.st_mode & stat.S_ISGID
+        directory = found.st_mode & (0o777 | stat.S_ISGID)
+        return cls(directory, directory & 0o666, found.st_gid if setgid else None)
+
+
+def make_directory(path: Path, modes: Modes) -> None:
+    """Make one directory, whatever the umask is.
+
+    Raises:
+        FileExistsError: it is there.
+    """
+    _step("mkdir", path)
+    path.mkdir()
+    if modes.group is not None and path.stat().st_gid != modes.group:
+        os.chown(path, -1, modes.group)
+    _step("chmod", path)
+    path.chmod(modes.directory)
+
+
+def copy_file(source: Path, target: Path, path: str, modes: Modes) -> FileEntry:
+    """Copy one file, hash what was read, and force the copy to disk.
+
+    Args:
+        source: a directory.
+        target: a directory.
+        path: of the file, below both.
+        modes: what the copy gets.
+
+    Raises:
+        ArtifactError: it isn't a regular file any more, or it changed while it was read.
+    """
+    _step("create", target / path)
+    with (
+        open(source / path, "rb", buffering=0, opener=_open_regular) as reader,
+        open(target / path, "xb", buffering=0) as writer,
+    ):
+        expected = os.fstat(reader.fileno()).st_size
+        _step("write", target / path)
+        num_bytes, sha256 = _copy(reader.fileno(), writer.fileno(), expected)
+        os.fchmod(writer.fileno(), modes.file)
+        _step("sync", target / path)
+        os.fsync(writer.fileno())
+    if num_bytes != expected:
+        raise ArtifactError(
+            f"{path!r} in {str(source)!r} had {expected} bytes and then {num_bytes}: "
+            "something writes to it; push a model that is finished"
+        )
+    return FileEntry(path, num_bytes, sha256)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ArtifactError(f"{path!r} is no regular file any more; push a model that is finished")
+    return descriptor
+
+
+def _copy(reader: int, writer: int, expected: int) -> tuple[int, str]:
+    """Copy up to one byte more than expected, so that a file that grows for ever ends."""
+    sha256 = hashlib.sha256()
+    buffer = memoryview(bytearray(_BUFFER_BYTES))
+    num_bytes = 0
+    while num_bytes <= expected:
+        count = os.readv(reader, [buffer[: min(_BUFFER_BYTES, expected + 1 - num_bytes)]])
+        if count == 0:
+            break
+        chunk = buffer[:count]
+        sha256.update(chunk)
+        while chunk:
+            chunk = chunk[os.write(writer, chunk) :]
+        num_bytes += count
+    return num_bytes, sha256.hexdigest()
+
+
+def write_text(path: Path, text: str, modes: Modes) -> None:
+    """Replace one small file so that a reader sees the old or the new text, whole."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    _step("create", temporary)
+    with open(temporary, "x", encoding="utf-8") as file:
+        _step("write", temporary)
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), modes.file)
+        _step("sync", temporary)
+        os.fsync(file.fileno())
+    _step("rename", path)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename within a serving folder and force the entries of both parents to disk.
+
+    Raises:
+        PushError: something has the target's name.
+    """
+    if os.path.lexists(target):
+        raise PushError(
+            f"{str(target)!r} is there already; somebody else writes to this serving folder"
+        )
+    _step("rename", target)
+    source.rename(target)
+    sync(target.parent)
+    if source.parent != target.parent:
+        sync(source.parent)
+
+
+def sync(directory: Path) -> None:
+    """Force a directory's entries to disk."""
+    _step("sync", directory)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Delete one file, if it is there, and force that to disk."""
+    _step("unlink", path)
+    path.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a directory, or whatever has its name."""
+    if path.is_symlink() or not path.is_dir():
+        _step("unlink", path)
+        path.unlink(missing_ok=True)
+        return
+    for folder, directories, names in os.walk(path, topdown=False):
+        for name in names:
+            _step("unlink", Path(folder) / name)
+            (Path(folder) / name).unlink()
+        for name in directories:
+            _remove_directory(Path(folder) / name)
+    _remove_directory(path)
+
+
+def _remove_directory(path: Path) -> None:
+    _step("rmdir", path)
+    if path.is_symlink():
+        path.unlink()
+    else:
+        path.rmdir()

@@ -1,0 +1,99 @@
+"""A serving folder that may be changed, because this process holds its lock."""
+
+import dataclasses
+import json
+import uuid
+from pathlib import Path
+
+from components.pusher import disk
+from components.record_parts import Part
+from components.serving_folder import WITHDRAWN_SUFFIX, ServingFolder
+from components.serving_records import (
+    Hold,
+    Pins,
+    Quarantine,
+    Quarantined,
+    VersionRecord,
+    Withdrawal,
+)
+
+
+class LockedFolder(ServingFolder):
+    """Adds the writes to `ServingFolder`; made by `lock.locked`."""
+
+    def __init__(self, base_directory: Path) -> None:
+        super().__init__(base_directory)
+        self.modes = disk.Modes.of(base_directory)
+
+    def write_record(self, record: VersionRecord) -> None:
+        """Write the record of a version, in place of any older one."""
+        self._write(self.record_path(record.number), record)
+
+    def drop_record(self, number: int) -> None:
+        """Delete the record of a commit that never took place."""
+        disk.remove(self.record_path(number))
+
+    def write_hold(self, hold: Hold | None) -> None:
+        """Put pushes on hold, or end that."""
+        path = self.state_directory / "hold.json"
+        if hold is None:
+            disk.remove(path)
+        else:
+            self._write(path, hold)
+
+    def write_quarantine(self, quarantine: Quarantine) -> None:
+        """Replace the list of what may not be pushed."""
+        self._write(self.state_directory / "quarantine.json", quarantine)
+
+    def add_to_quarantine(self, entry: Quarantined) -> None:
+        """Quarantine one model, unless that very version is in quarantine already."""
+        quarantine = self.quarantine()
+        if all(active.version != entry.version for active in quarantine.active):
+            self.write_quarantine(Quarantine((*quarantine.entries, entry)))
+
+    def write_pins(self, pins: Pins) -> None:
+        """Replace the list of versions that retention keeps."""
+        self._write(self.state_directory / "pins.json", pins)
+
+    def withdrawals(self) -> list[VersionRecord]:
+        """Return the records of what was withdrawn, the newest last."""
+        found = [record for record in self.records() if record.withdrawal is not None]
+        return sorted(found, key=lambda record: _sequence(record.withdrawal))
+
+    def mark_withdrawn(self, record: VersionRecord, withdrawal: Withdrawal) -> None:
+        """Record why a version is out of service, as the newest withdrawal."""
+        newest = self.withdrawals()[-1:]
+        sequence = _sequence(newest[0].withdrawal) + 1 if newest else 1
+        withdrawal = dataclasses.replace(withdrawal, sequence=sequence)
+        self.write_record(dataclasses.replace(record, state="withdrawn", withdrawal=withdrawal))
+
+    def withdraw(self, path: Path, record: VersionRecord, withdrawal: Withdrawal) -> None:
+        """Take a version out of service: first the record that says why, then the rename.
+
+        A crash between the two is completed by the next writer.
+        """
+        self.mark_withdrawn(record, withdrawal)
+        disk.rename(path, self.withdrawn_path(record.number))
+
+    def set_aside(self, number: int, path: Path) -> None:
+        """Move what nobody recorded out of the server's sight."""
+        target = self.withdrawn_path(number)
+        if target.exists():
+            target = target.with_name(f"{number}.{uuid.uuid4().hex[:8]}{WITHDRAWN_SUFFIX}")
+        disk.rename(path, target)
+
+    def remove(self, path: Path) -> None:
+        """Delete a folder so that nobody sees a part of it: rename it away first."""
+        trash = self.state_directory / f"trash-{path.name}"
+        if trash.exists():
+            disk.remove_tree(trash)
+        disk.rename(path, trash)
+        disk.remove_tree(trash)
+
+    def _write(self, path: Path, record: Part) -> None:
+        text = json.dumps(record.to_json(), allow_nan=False, ensure_ascii=False, indent=1)
+        disk.write_text(path, text + "\n", self.modes)
+
+
+def _sequence(withdrawal: Withdrawal | None) -> int:
+    return 0 if withdrawal is None else withdrawal.sequence

@@ -1,0 +1,78 @@
+"""Puts right what a killed writer left; every writer does this first, under the lock.
+
+==========================================  ======================================================
+what is found                               what it means, and what is done
+==========================================  ======================================================
+``.*.tmp``                                  a small file half-written: deleted
+record committed, no folder, its staging    a commit that never took place: record dropped
+record committed, no folder, no staging     the folder was removed by hand: recorded as removed
+record withdrawn, folder still there        a withdrawal half-done: the rename is made now
+record removed, folder still there          a removal not done: kept, until retention comes again
+record committed, only ``N.withdrawn``      withdrawn by hand: recorded as such
+``staging-*`` and ``trash-*``               half-written, half-deleted: deleted
+==========================================  ======================================================
+"""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from components.pusher import disk
+from components.pusher.locked_folder import LockedFolder
+from components.records import now
+from components.serving_records import VersionRecord, Withdrawal
+
+_log = logging.getLogger(__name__)
+
+
+def recover(folder: LockedFolder) -> None:
+    """Complete or undo what was begun; then sweep."""
+    _sweep_temporary_files(folder)
+    present = dict(folder.numbered())
+    for record in folder.records():
+        if record.state in ("committed", "confirmed"):
+            if record.number not in present:
+                _settle_missing(folder, record)
+        elif record.number in present:
+            _settle_present(folder, record, present[record.number])
+    _sweep_directories(folder)
+
+
+def _settle_missing(folder: LockedFolder, record: VersionRecord) -> None:
+    if (folder.state_directory / record.staging).exists():
+        _log.warning("dropping the record of %s: its commit never took place", record.version)
+        folder.drop_record(record.number)
+    elif folder.withdrawn_path(record.number).exists():
+        _log.warning("%s was withdrawn by hand; recording that", record.version)
+        withdrawal = Withdrawal(cause="by_hand", reason="renamed by hand", at=now())
+        folder.mark_withdrawn(record, withdrawal)
+    else:
+        _log.warning("the folder of %s was removed by hand; recording that", record.version)
+        folder.write_record(dataclasses.replace(record, state="removed"))
+
+
+def _settle_present(folder: LockedFolder, record: VersionRecord, path: Path) -> None:
+    if record.withdrawal is None:
+        _log.warning("%s was to be removed and is still there; keeping it", record.version)
+        folder.write_record(dataclasses.replace(record, state="committed"))
+        return
+    only = all(other.number == record.number for other in folder.versions())
+    if only and record.withdrawal.cause == "rollback":
+        _log.warning("%s is the only version left; it stays in service", record.version)
+        folder.write_record(dataclasses.replace(record, state="committed", withdrawal=None))
+        return
+    _log.warning("completing the withdrawal of %s", record.version)
+    disk.rename(path, folder.withdrawn_path(record.number))
+
+
+def _sweep_temporary_files(folder: LockedFolder) -> None:
+    for directory in (folder.state_directory, folder.state_directory / "versions"):
+        for path in directory.glob(".*.tmp"):
+            disk.remove(path)
+
+
+def _sweep_directories(folder: LockedFolder) -> None:
+    for pattern in ("staging-*", "trash-*"):
+        for path in folder.state_directory.glob(pattern):
+            _log.warning("sweeping %s, which a crash left", path.name)
+            disk.remove_tree(path)

@@ -1,0 +1,30 @@
+"""How many versions are kept: enough to go back, never none, and no foreign one is touched."""
+
+import dataclasses
+import logging
+
+from components.pusher.locked_folder import LockedFolder
+
+KEEP_WITHDRAWN = 2
+_log = logging.getLogger(__name__)
+
+
+def remove_old_versions(folder: LockedFolder, keep: int) -> None:
+    """Keep the newest versions that have a record, the live one, and those that are pinned."""
+    pinned = {int(pin.version) for pin in folder.pins().entries}
+    ours = [version for version in folder.versions() if version.record is not None]
+    for version in ours[:-keep]:
+        if version.record is not None and version.number not in pinned:
+            _log.info("removing %s: %s newer versions are kept", version.number, keep)
+            folder.write_record(dataclasses.replace(version.record, state="removed"))
+            folder.remove(version.path)
+
+
+def remove_old_withdrawn(folder: LockedFolder, keep: int = KEEP_WITHDRAWN) -> None:
+    """Keep the newest withdrawn folders."""
+    there = set(folder.withdrawn())
+    withdrawn = [record for record in folder.withdrawals() if record.number in there]
+    for record in withdrawn[:-keep]:
+        _log.info("removing %s: %s newer withdrawn versions are kept", record.version, keep)
+        folder.write_record(dataclasses.replace(record, state="removed"))
+        folder.remove(folder.withdrawn_path(record.number))

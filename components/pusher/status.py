@@ -1,0 +1,149 @@
+"""What is live in a serving folder, what may not be pushed, and why: for people and programs."""
+
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+from components.pusher import request as requests
+from components.records import Run, Window
+from components.serving_folder import ServingFolder, Version
+from components.serving_records import (
+    Confirmation,
+    FolderRecord,
+    Hold,
+    Pin,
+    Quarantined,
+    VersionRecord,
+    Withdrawal,
+)
+
+
+@dataclass(frozen=True)
+class VersionStatus(FolderRecord):
+    """One version, in service or withdrawn."""
+
+    version: str
+    state: str
+    """``live``, ``kept`` or ``withdrawn``."""
+    digest: str | None = None
+    trained_digest: str | None = None
+    num_bytes: int | None = None
+    window: Window | None = None
+    pushed_at: str | None = None
+    run: Run | None = None
+    pinned: bool = False
+    confirmation: Confirmation | None = None
+    withdrawal: Withdrawal | None = None
+
+
+@dataclass(frozen=True)
+class FolderStatus(FolderRecord):
+    """A serving folder at one moment."""
+
+    base_directory: str
+    live_version: str | None
+    versions: tuple[VersionStatus, ...]
+    """Newest first; foreign ones have no digest."""
+    withdrawn: tuple[VersionStatus, ...] = ()
+    hold: Hold | None = None
+    quarantine: tuple[Quarantined, ...] = ()
+    """Those not released."""
+    pins: tuple[Pin, ...] = ()
+
+
+def status(*, base_directory: str) -> FolderStatus:
+    """Look at a serving folder, without its lock.
+
+    Raises:
+        PushError: it can't be read.
+        RecordError: one of its records is damaged.
+    """
+    base = requests.read_destination({"filesystem": {"base_directory": base_directory}})
+    folder = ServingFolder(base)
+    versions = folder.versions()[::-1]
+    pins = folder.pins().entries
+    pinned = {pin.version for pin in pins}
+    return FolderStatus(
+        base_directory=str(folder.base_directory),
+        live_version=str(versions[0].number) if versions else None,
+        versions=tuple(
+            _of_version(version, "kept" if place else "live", pinned)
+            for place, version in enumerate(versions)
+        ),
+        withdrawn=tuple(_of_withdrawn(folder, number) for number in folder.withdrawn()[::-1]),
+        hold=folder.hold(),
+        quarantine=folder.quarantine().active,
+        pins=pins,
+    )
+
+
+def table(shown: FolderStatus) -> str:
+    """Return what a person reads."""
+    rows = [_row(version) for version in (*shown.versions, *shown.withdrawn)]
+    headers = ("version", "state", "data until", "size", "pushed", "by run", "digest")
+    text = tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
+    lines = [shown.base_directory, "", text if rows else "nothing is live here"]
+    if shown.hold is not None:
+        by = f" by {shown.hold.by}" if shown.hold.by else ""
+        lines += ["", f"ON HOLD since {shown.hold.at}{by}: {shown.hold.reason}"]
+    if shown.quarantine:
+        lines += ["", "in quarantine:"]
+        lines += [
+            f"  {entry.version} since {entry.at}: {entry.reason}" for entry in shown.quarantine
+        ]
+    return "\n".join(lines)
+
+
+def _of_version(version: Version, state: str, pinned: set[str]) -> VersionStatus:
+    if version.record is None:
+        return VersionStatus(str(version.number), state, pinned=str(version.number) in pinned)
+    return _of_record(version.record, state, pinned)
+
+
+def _of_withdrawn(folder: ServingFolder, number: int) -> VersionStatus:
+    record = folder.record(number)
+    if record is None:
+        return VersionStatus(str(number), "withdrawn")
+    return _of_record(record, "withdrawn", set())
+
+
+def _of_record(record: VersionRecord, state: str, pinned: set[str]) -> VersionStatus:
+    return VersionStatus(
+        version=record.version,
+        state=state,
+        digest=record.digest,
+        trained_digest=record.trained_digest,
+        num_bytes=sum(file.num_bytes for file in record.files()),
+        window=record.window,
+        pushed_at=record.pushed_at,
+        run=record.run,
+        pinned=record.version in pinned,
+        confirmation=record.confirmation,
+        withdrawal=record.withdrawal,
+    )
+
+
+def _row(version: VersionStatus) -> tuple[str, ...]:
+    marks = [version.state]
+    marks += ["pinned"] if version.pinned else []
+    marks += ["confirmed"] if version.confirmation is not None else []
+    marks += ["foreign"] if version.digest is None else []
+    return (
+        version.version,
+        ", ".join(marks),
+        version.window.end if version.window is not None else "",
+        _size(version.num_bytes),
+        version.pushed_at or "",
+        version.run.run_id if version.run is not None else "",
+        (version.digest or "")[:19],
+    )
+
+
+def _size(num_bytes: int | None) -> str:
+    if num_bytes is None:
+        return ""
+    size, units = float(num_bytes), iter(("B", "KiB", "MiB", "GiB"))
+    unit = next(units)
+    while size >= 1024 and (larger := next(units, None)) is not None:
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

@@ -1,0 +1,73 @@
+"""Signatures of blessings: HMAC-SHA-256 over canonical JSON (RFC 8785).
+
+They protect against records edited between tasks, for instance an XCom in the UI; not against
+whoever writes DAGs or holds the key.
+"""
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import hmac
+import os
+
+import rfc8785
+
+from components.errors import ConfigurationError, RecordError
+from components.records import Blessing
+
+KEY_VARIABLE = "IMPRIMATUR_SIGNING_KEY"
+_MIN_KEY_BYTES = 32
+
+
+def take_key_from_environment() -> bytes | None:
+    """Return the key, and take it out of the environment so that no child inherits it.
+
+    Raises:
+        ConfigurationError: it isn't base64 of 32 bytes or more.
+    """
+    text = os.environ.pop(KEY_VARIABLE, "")
+    return parse_key(text) if text else None
+
+
+def parse_key(text: str) -> bytes:
+    """Read a key from base64.
+
+    Raises:
+        ConfigurationError: it isn't base64 of 32 bytes or more.
+    """
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ConfigurationError(
+            f"the signing key ({KEY_VARIABLE}) isn't base64: {error}; "
+            "make one with 'openssl rand -base64 32'"
+        ) from error
+    if len(key) < _MIN_KEY_BYTES:
+        raise ConfigurationError(
+            f"the signing key ({KEY_VARIABLE}) has {len(key)} bytes; expected at least "
+            f"{_MIN_KEY_BYTES}: make one with 'openssl rand -base64 32'"
+        )
+    return key
+
+
+def sign(blessing: Blessing, key: bytes) -> Blessing:
+    """Return the blessing with its signature, in place of any it had."""
+    return dataclasses.replace(blessing, signature=_signature(blessing, key))
+
+
+def is_signed(blessing: Blessing, key: bytes) -> bool:
+    """Return whether the blessing carries a valid signature."""
+    if blessing.signature is None:
+        return False
+    expected = _signature(blessing, key)
+    return hmac.compare_digest(blessing.signature.encode(), expected.encode())
+
+
+def _signature(blessing: Blessing, key: bytes) -> str:
+    unsigned = {name: item for name, item in blessing.to_json().items() if name != "signature"}
+    try:
+        message = rfc8785.dumps(unsigned)
+    except rfc8785.CanonicalizationError as error:
+        raise RecordError(f"the blessing can't be signed: {error}") from error
+    return "hmac-sha256:" + hmac.new(key, message, hashlib.sha256).hexdigest()
