@@ -93,6 +93,24 @@ def test_reports_an_operation_that_fails(session):
         session.run("insist", {"x": [-1.0]})
 
 
+def test_executes_without_converting_what_it_is_fed(session):
+    import tensorflow as tf
+
+    name = session.signature().inputs["x"].tensor_name
+    fetches = [session.signature().outputs["y"].tensor_name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="to be float but double is provided"):
+        session.execute({name: np.array([1.0])}, fetches)
+    scalar = np.float32(2.0).reshape(())
+    assert session.execute({name: scalar}, fetches, timeout_seconds=60)[0] == 6.0
+
+
+def test_execute_names_a_tensor_that_is_not_there(session):
+    import tensorflow as tf
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Tensor :0, .* not found"):
+        session.execute({}, [":0"])
+
+
 def test_refuses_a_directory_without_a_saved_model(tmp_path):
     from components.saved_model.session import ServingSession
 
