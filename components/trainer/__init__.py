@@ -1,0 +1,16 @@
+"""Runs a user's ``run_fn`` in a child process and checks that a servable SavedModel came out.
+
+::
+
+    <output_dir>/
+      record.json        the Model; its uri is Format-Serving
+      Format-Serving/    what run_fn wrote to fn_args.serving_model_dir
+      Format-TFMA/       what it wrote to fn_args.eval_model_dir, if anything
+      model_run/         what it wrote to fn_args.model_run_dir: checkpoints, TensorBoard logs
+
+The calling process imports neither TensorFlow nor the user's module.
+"""
+
+from components.trainer.training import train
+
+__all__ = ["train"]
