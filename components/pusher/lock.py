@@ -18,6 +18,13 @@ _OBJECT_STORES = (
     "s3fs", "goofys", "gcsfuse", "mountpoint-s3", "blobfuse", "blobfuse2", "rclone", "ossfs",
     "cosfs", "geesefs", "s3ql", "yas3fs", "riofs", "catfs", "s3backer", "obsfs", "sshfs",
 )  # fmt: skip
+_REMEDIES = {
+    errno.EROFS: "mount it writable",
+    errno.ENOSPC: "free some space: nothing was published",
+    errno.EDQUOT: "raise the quota: nothing was published",
+    errno.EXDEV: "its .imprimatur must lie on the same file system",
+    errno.ENOENT: "it vanished, or something in it did, while it was used",
+}
 _LOCAL_FLOCK = ("nolock", "local_lock=all", "local_lock=flock")
 
 
@@ -57,12 +64,11 @@ def locked(
         folder = LockedFolder(base)
         _make_state_directories(folder)
         lock = _file_lock(folder, timeout_seconds)
-    try:
-        with _faults_of(base):
+        try:
             recovery.recover(folder)
-        yield folder
-    finally:
-        lock.release()
+            yield folder
+        finally:
+            lock.release()
 
 
 def check_file_system(directory: Path, mounts: list[Mount]) -> None:
@@ -169,7 +175,7 @@ def _faults_of(base: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "mount it writable" if error.errno == errno.EROFS else "check its permissions"
+        remedy = _REMEDIES.get(error.errno or 0, "check its permissions and its disk")
         raise PushError(
             f"the serving folder {str(base)!r} can't be used: {error}; {remedy}"
         ) from error

@@ -82,13 +82,17 @@ class LockedFolder(ServingFolder):
             target = target.with_name(f"{number}.{uuid.uuid4().hex[:8]}{WITHDRAWN_SUFFIX}")
         disk.rename(path, target)
 
-    def remove(self, path: Path) -> None:
-        """Delete a folder so that nobody sees a part of it: rename it away first."""
-        trash = self.state_directory / f"trash-{path.name}"
-        if trash.exists():
-            disk.remove_tree(trash)
+    def remove_version(self, record: VersionRecord, path: Path) -> None:
+        """Delete a version's folder, renamed away first so that nobody sees a part of it.
+
+        Its record stays, without the manifest.
+        """
+        record = dataclasses.replace(record, state="removed")
+        self.write_record(record)
+        trash = self.state_directory / f"trash-{uuid.uuid4().hex[:8]}"
         disk.rename(path, trash)
         disk.remove_tree(trash)
+        self.write_record(dataclasses.replace(record, manifest=""))
 
     def _write(self, path: Path, record: Part) -> None:
         text = json.dumps(record.to_json(), allow_nan=False, ensure_ascii=False, indent=1)

@@ -48,7 +48,7 @@ def _settle_missing(folder: LockedFolder, record: VersionRecord) -> None:
         folder.mark_withdrawn(record, withdrawal)
     else:
         _log.warning("the folder of %s was removed by hand; recording that", record.version)
-        folder.write_record(dataclasses.replace(record, state="removed"))
+        folder.write_record(dataclasses.replace(record, state="removed", manifest=""))
 
 
 def _settle_present(folder: LockedFolder, record: VersionRecord, path: Path) -> None:

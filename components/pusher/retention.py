@@ -1,6 +1,5 @@
 """How many versions are kept: enough to go back, never none, and no foreign one is touched."""
 
-import dataclasses
 import logging
 
 from components.pusher.locked_folder import LockedFolder
@@ -16,8 +15,7 @@ def remove_old_versions(folder: LockedFolder, keep: int) -> None:
     for version in ours[:-keep]:
         if version.record is not None and version.number not in pinned:
             _log.info("removing %s: %s newer versions are kept", version.number, keep)
-            folder.write_record(dataclasses.replace(version.record, state="removed"))
-            folder.remove(version.path)
+            folder.remove_version(version.record, version.path)
 
 
 def remove_old_withdrawn(folder: LockedFolder, keep: int = KEEP_WITHDRAWN) -> None:
@@ -26,5 +24,4 @@ def remove_old_withdrawn(folder: LockedFolder, keep: int = KEEP_WITHDRAWN) -> No
     withdrawn = [record for record in folder.withdrawals() if record.number in there]
     for record in withdrawn[:-keep]:
         _log.info("removing %s: %s newer withdrawn versions are kept", record.version, keep)
-        folder.write_record(dataclasses.replace(record, state="removed"))
-        folder.remove(folder.withdrawn_path(record.number))
+        folder.remove_version(record, folder.withdrawn_path(record.number))
