@@ -32,16 +32,25 @@ T = TypeVar("T")
 
 
 def run_component(
-    child: ChildProcess, name: str, flags: Mapping[str, Any], context: Context
+    child: ChildProcess,
+    name: str,
+    flags: Mapping[str, Any],
+    context: Context,
+    *,
+    verb: str | None = None,
+    signing_key: bytes | None = None,
 ) -> records.Record:
     """Run ``python -m components.<name>`` for a task, with a new artifact directory.
 
     Args:
         child: of the operator, whose `on_kill` kills it.
         name: of the component.
-        flags: ``{"train_args": …}`` becomes ``--train-args``. None is left out; a record is
-            written to a file, another mapping is given as JSON, and a list repeats its flag.
+        flags: ``{"train_args": …}`` becomes ``--train-args``. None and False are left out, True is
+            the bare flag; a record is written to a file, another mapping is given as JSON, and a
+            list repeats its flag.
         context: of the task instance.
+        verb: of a component that has several.
+        signing_key: only for a component that runs no user's code.
 
     Raises:
         AirflowException: as `ChildProcess.run`.
@@ -50,13 +59,14 @@ def run_component(
     output = artifact_directory(settings.artifacts_root(), run)
     with tempfile.TemporaryDirectory(prefix="imprimatur-") as inputs:
         arguments = [
+            *([verb] if verb else []),
             *_arguments(flags, Path(inputs)),
             *("--output-dir", str(output), "--run", records.dump(run)),
         ]
         return child.run(
             component_command(name, arguments),
             logger=logging.getLogger(f"components.{name}"),
-            environment=child_environment(),
+            environment=child_environment(signing_key),
         )
 
 
@@ -170,15 +180,18 @@ def _bundle_roots(context: Context) -> list[Path]:
 def _arguments(flags: Mapping[str, Any], inputs: Path) -> Iterator[str]:
     for name, value in flags.items():
         for index, item in enumerate(value if isinstance(value, list) else [value]):
-            if item is not None:
+            if item is not None and item is not False:
                 yield "--" + name.replace("_", "-")
-                yield _argument(item, inputs / f"{name}-{index}.json")
+                if item is not True:
+                    yield _argument(item, inputs / f"{name}-{index}.json")
 
 
 def _argument(item: Any, file: Path) -> str:
-    if isinstance(item, records.RECORD_TYPES):
-        file.write_text(records.dump(item), encoding="utf-8")
-        return str(file)
-    if isinstance(item, Mapping):
-        return json.dumps(item, allow_nan=False, ensure_ascii=False)
-    return str(item)
+    value = item.to_json() if isinstance(item, records.RECORD_TYPES) else item
+    if not isinstance(value, Mapping):
+        return str(value)
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    if "schema_version" not in value:
+        return text
+    file.write_text(text, encoding="utf-8")  # a record may be longer than an argument can be
+    return str(file)

@@ -6,6 +6,7 @@ task's group doesn't reach it, `ChildProcess.kill` does. It dies with the task p
 that dies (`components.parent_death`).
 """
 
+import base64
 import logging
 import os
 import signal
@@ -29,10 +30,10 @@ from components.errors import (
     RecordError,
 )
 from components.parent_death import announcement
+from components.signing import KEY_VARIABLE as SIGNING_KEY_VARIABLE
 from operators._child_log import MAX_LINE_BYTES, LevelReader
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
-SIGNING_KEY_VARIABLE = "IMPRIMATUR_SIGNING_KEY"
 GRACE_SECONDS = 3.0
 """Between SIGTERM and SIGKILL; Airflow itself kills the task 5 s after it asked."""
 _DRAIN_SECONDS = 5.0
@@ -46,11 +47,11 @@ def component_command(name: str, arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", f"components.{name}", *arguments]
 
 
-def child_environment(*, with_signing_key: bool = False) -> dict[str, str]:
+def child_environment(signing_key: bytes | None = None) -> dict[str, str]:
     """Return this process's environment, made fit for a component.
 
     Args:
-        with_signing_key: only for a component that runs no user's code.
+        signing_key: only for a component that runs no user's code.
     """
     inherited = os.environ.get("PYTHONPATH")
     environment = {
@@ -59,8 +60,9 @@ def child_environment(*, with_signing_key: bool = False) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), *([inherited] if inherited else [])]),
         "PYTHONUNBUFFERED": "1",
     }
-    if not with_signing_key:
-        environment.pop(SIGNING_KEY_VARIABLE, None)
+    environment.pop(SIGNING_KEY_VARIABLE, None)
+    if signing_key is not None:
+        environment[SIGNING_KEY_VARIABLE] = base64.b64encode(signing_key).decode()
     return environment
 
 

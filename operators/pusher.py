@@ -6,16 +6,20 @@ from typing import Any, ClassVar
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
+from components import records
+from components.errors import ConfigurationError
 from components.records import Finding, PushedModel, Refusal
 from operators._component_task import (
     json_object,
     resolve_path,
+    run_component,
     run_of,
     skip_refused,
     task_boundary,
 )
+from operators._process import ChildProcess
 from operators._signing import signing_key
-from operators.destination import push_destination
+from operators.destination import base_directory_of, push_destination
 from operators.push_policy import refusal_by_policy, required_kinds
 from operators.run_shape import run_type_of
 
@@ -115,12 +119,13 @@ class PusherOperator(BaseOperator):
         self.confirm = confirm
         self.reevaluate_with = reevaluate_with
         self._wired = (model_blessing is not None, infra_blessing is not None)
+        self._child = ChildProcess()
         self._is_pushing = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Push, or skip with the reasons."""
         with task_boundary():
-            record = self._refused_here(context) or self._push(context)
+            record = self._refuse(context) or self._push(context)
             if isinstance(record, Refusal):
                 skip_refused(record, context)
             pushed = PushedModel.from_json(record.to_json()).to_json()
@@ -130,18 +135,19 @@ class PusherOperator(BaseOperator):
             return pushed
 
     def on_kill(self) -> None:
-        """Stop a push.
+        """Stop a push: kill the child's process group, or interrupt a push in this process.
 
-        Airflow lets `execute` go on after this, so it is interrupted, as by a crash: what isn't
-        whole yet is swept by the next writer.
+        Airflow lets `execute` go on after this. An interrupted push is like one that crashed:
+        what isn't whole yet is swept by the next writer.
 
         Raises:
             AirflowException: in the middle of a push.
         """
+        self._child.kill()
         if self._is_pushing:
             raise AirflowException("the push was stopped: Airflow asked this task to end")
 
-    def _refused_here(self, context: Context) -> Refusal | None:
+    def _refuse(self, context: Context) -> Refusal | None:
         run_type = run_type_of(context)
         refused = refusal_by_policy(run_type, self.push_policy, self.backfill_push)
         return refused or _refuse_missing(self._given_blessings())
@@ -150,35 +156,75 @@ class PusherOperator(BaseOperator):
         named = zip(self._wired, (self.model_blessing, self.infra_blessing), strict=True)
         return [*self.blessings, *(blessing for is_wired, blessing in named if is_wired)]
 
-    def _push(self, context: Context) -> PushedModel | Refusal:
+    def _push(self, context: Context) -> records.Record:
+        destination = json_object("push_destination", self.push_destination)
+        kinds = required_kinds(self.required_kinds, run_type_of(context), self.push_policy)
+        arguments: dict[str, Any] = {
+            "version": self.version,
+            "keep_versions": self.keep_versions,
+            "allow_older": _flag("allow_older", self.allow_older),
+            "confirm": json_object("confirm", self.confirm),
+            "reevaluate_with": self._reevaluation(context),
+        }
+        shared = (destination or push_destination(context), kinds, arguments, context)
+        is_long = arguments["confirm"] or arguments["reevaluate_with"]
+        return self._push_in_child(*shared) if is_long else self._push_here(*shared)
+
+    def _push_here(
+        self,
+        destination: Mapping[str, Any],
+        kinds: Sequence[str],
+        arguments: Mapping[str, Any],
+        context: Context,
+    ) -> records.Record:
         from components import pusher
 
-        destination = json_object("push_destination", self.push_destination)
         self._is_pushing = True
         try:
             return pusher.push(
                 model=self.model,
                 blessings=self._given_blessings(),
-                push_destination=destination or push_destination(context),
-                required_kinds=required_kinds(
-                    self.required_kinds, run_type_of(context), self.push_policy
-                ),
-                version=self.version,
-                keep_versions=self.keep_versions,
-                allow_older=self.allow_older,
-                confirm=json_object("confirm", self.confirm),
-                reevaluate_with=self._reevaluation(context),
+                push_destination=destination,
+                required_kinds=kinds,
                 run=run_of(context),
                 signing_key=signing_key(),
+                **arguments,
             )
         finally:
             self._is_pushing = False
+
+    def _push_in_child(
+        self,
+        destination: Mapping[str, Any],
+        kinds: Sequence[str],
+        arguments: Mapping[str, Any],
+        context: Context,
+    ) -> records.Record:
+        flags = {
+            "model": self.model,
+            "blessing": self._given_blessings(),
+            "base_directory": base_directory_of(destination),
+            "required_kind": list(kinds),
+            **arguments,
+        }
+        return run_component(
+            self._child, "pusher", flags, context, verb="push", signing_key=signing_key()
+        )
 
     def _reevaluation(self, context: Context) -> dict[str, Any] | None:
         given = json_object("reevaluate_with", self.reevaluate_with)
         if given and isinstance(given.get("eval_config"), str):
             given["eval_config"] = resolve_path(given["eval_config"], context)
         return given
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(
+            f"{name} is {value!r}; expected true or false. If a template makes it, give the "
+            "operator or the DAG render_template_as_native_obj=True"
+        )
+    return value
 
 
 def _refuse_missing(blessings: Sequence[Any]) -> Refusal | None:

@@ -11,7 +11,7 @@ from operators import settings
 from operators._component_task import resolve_path
 from operators.artifact_path import artifact_directory, encode
 from tests.airflow_home import REPOSITORY
-from tests.operators.conftest import make_context
+from tests.operators.contexts import make_context
 
 RUN = Run("flights", "manual__2013-01-01T00:00:00+00:00", "trainer", try_number=2)
 

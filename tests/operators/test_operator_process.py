@@ -287,7 +287,7 @@ def test_a_component_finds_the_project_wherever_the_worker_stands(tmp_path, monk
     assert child_environment()["PYTHONPATH"] == f"{REPOSITORY}{os.pathsep}/somewhere/else"
 
 
-def test_only_who_runs_no_user_code_gets_the_signing_key(monkeypatch):
+def test_no_child_gets_the_signing_key_but_one_that_it_is_given_to(monkeypatch):
     monkeypatch.setenv("IMPRIMATUR_SIGNING_KEY", "secret")
     assert "IMPRIMATUR_SIGNING_KEY" not in child_environment()
-    assert child_environment(with_signing_key=True)["IMPRIMATUR_SIGNING_KEY"] == "secret"
+    assert child_environment(b"key")["IMPRIMATUR_SIGNING_KEY"] == "a2V5"

@@ -1,0 +1,117 @@
+"""Stands in for a component's command line: contracts.md's flags, exit codes and layouts, no work.
+
+``FAKE_COMPONENTS`` holds a JSON object of component → behaviour: ``refuse`` (exit code 3),
+``fault`` (1), ``usage`` (2). What it was called with is kept as ``arguments.json`` in the output.
+The pusher is never faked.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from components import artifacts, records
+from components.records import (
+    Baseline,
+    Blessing,
+    Examples,
+    Finding,
+    Inputs,
+    Model,
+    Refusal,
+    Split,
+    Subject,
+    Validator,
+    Window,
+)
+from components.serving_folder import ServingFolder
+
+NOW = "2026-01-01T00:00:00Z"
+
+
+def read_flags(arguments: list[str]) -> dict[str, str]:
+    return {
+        flag.removeprefix("--").replace("-", "_"): value
+        for flag, value in zip(arguments[::2], arguments[1::2], strict=True)
+    }
+
+
+def example_gen(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
+    window = Window.parse(flags.get("window", "2013-12-01/2014-01-01"))
+    if not verdict:
+        message = f"the window {window} has no rows"
+        return Refusal((Finding("empty_window", False, message),))
+    (directory / "Split-train").mkdir()
+    (directory / "Split-train" / "data").write_text(str(window))
+    digest = artifacts.digest(directory)
+    return Examples(str(final), {"train": Split("Split-train/*", 1000)}, digest, window)
+
+
+def trainer(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
+    del verdict
+    examples = records.load(flags["examples"])
+    model = directory / "Format-Serving"
+    (model / "variables").mkdir(parents=True)
+    (model / "saved_model.pb").write_text(f"trained by {final}")
+    (model / "variables" / "variables.index").touch()
+    return Model(
+        uri=str(final / "Format-Serving"),
+        digest=artifacts.digest(model),
+        num_bytes=artifacts.read_manifest(model).num_bytes,
+        window=examples.window,
+        examples_digest=examples.digest,
+        hyperparameters=json.loads(flags.get("hyperparameters", "{}")),
+        train_args=json.loads(flags.get("train_args", "{}")),
+    )
+
+
+def bless(kind: str, flags: dict[str, str], blessed: bool) -> Blessing:
+    model = records.load(flags["model"])
+    examples = records.load(flags["examples"])
+    message = "AUC overall is 0.700" if blessed else "AUC overall is 0.500, below the bound 0.600"
+    return Blessing(
+        kind=kind,
+        blessed=blessed,
+        subject=Subject("model", model.digest),
+        inputs=Inputs(examples.digest, "sha256:config"),
+        findings=(Finding("value_threshold", blessed, message, metric="AUC"),),
+        baseline=baseline_of(flags["baseline"]) if kind == "evaluation" else None,
+        validator=Validator("fake", "1"),
+        issued_at=NOW,
+    )
+
+
+def baseline_of(base_directory: str) -> Baseline:
+    live = ServingFolder(base_directory).live()
+    if live is None:
+        return Baseline(base_directory)
+    return Baseline(base_directory, str(live.number), live.digest)
+
+
+def evaluator(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
+    return bless("evaluation", flags, verdict)
+
+
+def infra_validator(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
+    return bless("infra", flags, verdict)
+
+
+def main() -> int:
+    name, *arguments = sys.argv[1:]
+    behaviour = json.loads(os.environ.get("FAKE_COMPONENTS", "{}")).get(name)
+    if behaviour in ("fault", "usage"):
+        sys.stderr.write(f"ERROR components.{name}: broken on purpose\n")
+        return {"fault": 1, "usage": 2}[behaviour]
+    flags = read_flags(arguments)
+    final = Path(flags["output_dir"])
+    with artifacts.new_directory(final) as directory:
+        record = globals()[name](flags, directory, final, behaviour != "refuse")
+        (directory / "arguments.json").write_text(json.dumps(flags))
+        artifacts.write_record(record, directory)
+    sys.stderr.write(f"INFO components.{name}: done\n")
+    print(records.dump(record))
+    return 3 if behaviour == "refuse" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
