@@ -47,7 +47,7 @@ class Workshop:
         )
 
     def write_model(self, path: Path, content="graph") -> Path:
-        (path / "variables").mkdir(parents=True)
+        (path / "variables").mkdir(parents=True, exist_ok=True)
         (path / "saved_model.pb").write_text(content)
         (path / "variables" / "variables.index").write_bytes(b"index")
         (path / "variables" / "variables.data-00000-of-00001").write_bytes(content.encode() * 100)

@@ -1,0 +1,86 @@
+"""Signatures of blessings, checked against hmac and json of the standard library."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+
+import pytest
+
+from components import signing
+from components.errors import ConfigurationError, RecordError
+from components.records import Blessing, Finding, Model, Subject, Validator
+
+KEY = bytes(range(32))
+
+
+def blessing(**fields) -> Blessing:
+    defaults = {
+        "kind": "evaluation",
+        "blessed": True,
+        "subject": Subject("model", "sha256:" + "0" * 64),
+        "findings": (Finding("value_threshold", True, "AUC ≥ 0.7", metric="auc", observed=0.75),),
+        "validator": Validator("test", "1"),
+        "issued_at": "2026-01-01T00:00:00Z",
+    }
+    return Blessing(**{**defaults, **fields})
+
+
+def test_a_signature_is_hmac_sha256_over_canonical_json():
+    unsigned = {name: item for name, item in blessing().to_json().items() if name != "signature"}
+    # For text, true, null and short decimals RFC 8785 is what json.dumps makes with these options.
+    canonical = json.dumps(unsigned, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    expected = hmac.new(KEY, canonical.encode(), hashlib.sha256).hexdigest()
+
+    assert signing.sign(blessing(), KEY).signature == f"hmac-sha256:{expected}"
+
+
+def test_a_signature_survives_the_way_through_json():
+    signed = signing.sign(blessing(), KEY)
+
+    travelled = Blessing.from_json(json.loads(json.dumps(signed.to_json())))
+
+    assert signing.is_signed(travelled, KEY)
+
+
+def test_any_change_breaks_it():
+    signed = signing.sign(blessing(), KEY).to_json()
+
+    changed = Blessing.from_json({**signed, "blessed": False})
+
+    assert not signing.is_signed(changed, KEY)
+    assert not signing.is_signed(Blessing.from_json(signed), KEY[::-1])
+    assert not signing.is_signed(blessing(), KEY)
+
+
+def test_signing_again_replaces_the_signature():
+    once = signing.sign(blessing(), KEY)
+
+    assert signing.sign(once, KEY) == once
+
+
+def test_a_number_that_canonical_json_can_not_hold_is_an_error():
+    model = Model(uri="/m", digest="d", num_bytes=1, hyperparameters={"seed": 2**60})
+
+    with pytest.raises(RecordError, match="can't be signed"):
+        signing.sign(blessing(served_model=model), KEY)
+
+
+def test_the_key_is_taken_out_of_the_environment(monkeypatch):
+    monkeypatch.setenv(signing.KEY_VARIABLE, base64.b64encode(KEY).decode())
+
+    assert signing.take_key_from_environment() == KEY
+    assert signing.KEY_VARIABLE not in os.environ
+    assert signing.take_key_from_environment() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("not base64!", "isn't base64"), (base64.b64encode(b"k" * 31).decode(), "has 31 bytes")],
+)
+def test_a_bad_key_is_a_configuration_error_that_does_not_show_it(text, reason):
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        signing.parse_key(text)
+
+    assert text not in str(caught.value)
