@@ -42,8 +42,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _hyperparameters(text: str) -> object:
-    is_plain = text.lstrip().startswith("{") and '"HyperParameters"' not in text
-    return (command_line.json_object if is_plain else command_line.record(HyperParameters))(text)
+    if not text.endswith(".json"):
+        values = command_line.json_object(text)
+        if values.get("type") != HyperParameters.__name__:
+            return values
+    return command_line.record(HyperParameters)(text)
 
 
 def _execute(parsed: argparse.Namespace) -> Result:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from components import errors
 from components.errors import TrainingError
@@ -79,7 +79,7 @@ def _run(command: list[str]) -> int:
         command, env=_environment(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    printer = threading.Thread(target=copy_lines, args=(process.stdout, sys.stderr), daemon=True)
+    printer = threading.Thread(target=_print, args=(process.stdout,), daemon=True)
     printer.start()
     try:
         code = process.wait()
@@ -88,6 +88,11 @@ def _run(command: list[str]) -> int:
         process.kill()
         process.wait()
     return code
+
+
+def _print(output: IO[bytes]) -> None:
+    with output:  # closed by the thread that reads it: closing it elsewhere would wait for its read
+        copy_lines(output, sys.stderr)
 
 
 def _environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ Progress bars draw over themselves with carriage returns and backspaces. Of each
 its last state is kept, and now and then one on the way.
 """
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -48,8 +49,9 @@ def copy_lines(
 def _show(line: bytes, target: TextIO) -> None:
     text = clean(line.decode("utf-8", errors="replace"))
     if text.strip() or not line.strip():
-        target.write(text + "\n")
-        target.flush()
+        with contextlib.suppress(OSError, ValueError):  # nobody reads: the training goes on
+            target.write(text + "\n")
+            target.flush()
 
 
 def _last_state(pending: bytes) -> bytes:

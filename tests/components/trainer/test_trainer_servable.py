@@ -1,0 +1,112 @@
+"""A model is kept only if a server could load it and it answers."""
+
+import numpy as np
+import pytest
+
+from components.errors import DataError, InvalidModelError
+from components.trainer.fn_args import example_accessor
+
+
+@pytest.fixture(scope="module")
+def tf():
+    import tensorflow
+
+    return tensorflow
+
+
+@pytest.fixture(scope="module")
+def example_file(tf, tmp_path_factory):
+    """Three examples: x = 0, 1, 2; y = 10 x."""
+    path = tmp_path_factory.mktemp("examples") / "data_tfrecord-00000-of-00001.gz"
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for x in range(3):
+            features = {
+                name: tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+                for name, value in (("x", x), ("y", 10 * x))
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+    return str(path)
+
+
+@pytest.fixture
+def save(tf, tmp_path):
+    """Save a model that parses one feature of its examples; return its directory."""
+
+    def save(feature="x", signature="serving_default"):
+        spec = {feature: tf.io.FixedLenFeature([], tf.float32)}
+
+        def answer(examples):
+            return {"y": 2.0 * tf.io.parse_example(examples, spec)[feature]}
+
+        module = tf.Module()
+        examples = tf.TensorSpec([None], tf.string, name="examples")
+        module.answer = tf.function(answer, input_signature=[examples])
+        signatures = {signature: module.answer} if signature else {}
+        tf.saved_model.save(module, str(tmp_path / "model"), signatures=signatures)
+        return tmp_path / "model"
+
+    return save
+
+
+def check(directory, *files):
+    from components.trainer.servable import check_servable
+
+    check_servable(directory, list(files))
+
+
+def test_accepts_a_model_that_answers_an_example(save, example_file):
+    check(save(), example_file)
+
+
+def test_refuses_a_model_that_cannot_answer_its_own_examples(save, example_file):
+    with pytest.raises(InvalidModelError, match=r"(?s)can't answer the first .*: absent"):
+        check(save(feature="absent"), example_file)
+
+
+def test_asks_nothing_where_there_is_no_example(save, tmp_path):
+    check(save(feature="absent"), str(tmp_path / "no-such-*"))
+
+
+def test_refuses_a_model_without_signatures(save, example_file):
+    with pytest.raises(InvalidModelError, match="without serving signatures"):
+        check(save(signature=None), example_file)
+
+
+def test_refuses_a_model_without_the_default_signature(save, example_file):
+    with pytest.raises(InvalidModelError, match=r"no signature 'serving_default'; it has 'other'"):
+        check(save(signature="other"), example_file)
+
+
+def test_refuses_an_output_that_is_no_saved_model(tmp_path):
+    with pytest.raises(InvalidModelError, match=r"wrote no SavedModel.*it doesn't exist"):
+        check(tmp_path / "nothing")
+    (tmp_path / "model.keras").touch()
+    with pytest.raises(InvalidModelError, match=r"it holds \['model\.keras'\].*model\.export"):
+        check(tmp_path)
+
+
+def test_names_an_example_file_that_cannot_be_read(save, tmp_path):
+    (tmp_path / "broken.gz").write_bytes(b"no gzip")
+    with pytest.raises(DataError, match=r"broken\.gz' can't be read as TFRecord"):
+        check(save(), str(tmp_path / "broken.gz"))
+
+
+@pytest.mark.slow  # imports Beam, which takes 10 s
+def test_data_accessor_reads_record_batches_and_datasets(example_file):
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tfx_bsl.public import tfxio
+
+    accessor = example_accessor()
+    options = tfxio.RecordBatchesOptions(batch_size=3, shuffle=False, num_epochs=1)
+    (batch,) = accessor.record_batch_factory([example_file], options, None)
+    assert batch.to_pydict()["x"] == [[0.0], [1.0], [2.0]]
+    schema = schema_pb2.Schema()
+    for name in ("x", "y"):
+        feature = schema.feature.add(name=name, type=schema_pb2.FLOAT)
+        feature.presence.min_fraction = 1
+        feature.shape.dim.add(size=1)
+    options = tfxio.TensorFlowDatasetOptions(3, shuffle=False, num_epochs=1, label_key="y")
+    ((features, labels),) = accessor.tf_dataset_factory([example_file], options, schema)
+    np.testing.assert_array_equal(features["x"], [[0.0], [1.0], [2.0]])
+    np.testing.assert_array_equal(labels, [[0.0], [10.0], [20.0]])
