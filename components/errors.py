@@ -11,6 +11,8 @@
     ├── TrainingError                1  the user's code raised, or the training process died
     ├── ServingError                 1  a model server
     │   ├── ServerUnavailableError   1  can't be started or reached: an infrastructure fault
+    │   ├── ServerDiedError          1  its process ended
+    │   ├── ModelLoadError           1  runs, but didn't load the model, or not in time
     │   └── PredictionError          1  answered with an error
     └── PushError                    1  the serving folder can't be used, or its lock can't be had
 
@@ -69,6 +71,23 @@ class ServingError(ImprimaturError):
 
 class ServerUnavailableError(ServingError):
     """A model server can't be started or reached: the infrastructure, not the model."""
+
+
+class ServerDiedError(ServingError):
+    """A model server's process ended.
+
+    Args:
+        message: for a person.
+        exit_code: as `subprocess.Popen.returncode`: negative is a signal's number.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class ModelLoadError(ServingError):
+    """A model server runs, but says that it can't load the model, or doesn't load it in time."""
 
 
 class PredictionError(ServingError):
