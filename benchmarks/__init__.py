@@ -1,0 +1,1 @@
+"""What is measured, each against what a user would pick instead."""

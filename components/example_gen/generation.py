@@ -1,0 +1,135 @@
+"""The public function: a table's rows of one window, as TFRecord files by split."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from components import artifacts
+from components.errors import ConfigurationError, DataError
+from components.example_gen.batch_writer import BatchEncoder, write_batches
+from components.example_gen.encoding import ExampleEncoder
+from components.example_gen.interval import IntervalRequest, newest_window
+from components.example_gen.source import Table
+from components.example_gen.split import DEFAULT_WEIGHTS, SplitConfig, Splitter
+from components.records import Examples, Finding, Refusal, Split, Window
+
+_log = logging.getLogger(__name__)
+
+
+def generate(
+    *,
+    source: str | Path,
+    output_dir: str | Path,
+    window: Window | IntervalRequest | None = None,
+    time_column: str | None = None,
+    splits: Mapping[str, Any] | SplitConfig = DEFAULT_WEIGHTS,
+    features: Sequence[str] | None = None,
+    num_workers: int = 1,
+) -> Examples | Refusal:
+    """Write the rows of a window as serialized `tf.Example`s.
+
+    Args:
+        source: a CSV or Parquet file, a folder of them, or a glob.
+        output_dir: made whole or not at all.
+        window: which rows, by `time_column`; an `IntervalRequest` picks the newest interval that
+            the data covers. Without a time column it is a label and drops no row.
+        time_column: when a row happened. Times without an offset are UTC.
+        splits: as `SplitConfig.from_json` reads it.
+        features: columns to keep; None keeps all.
+        num_workers: processes that encode, once there is enough to do. They are spawned, so a
+            script that asks for more than one needs ``if __name__ == "__main__":``.
+
+    Returns:
+        The examples; or, if no row lies in the window, a `Refusal` with ``empty_window``.
+
+    Raises:
+        ConfigurationError: arguments that don't fit together, or no such source.
+        DataError: the data can't be read, or lacks a column.
+    """
+    table = Table(str(source), time_column)
+    if isinstance(window, IntervalRequest):
+        window = _find_newest(window, table)
+    names = list(features) if features is not None else table.schema.names
+    table.check_columns(names, "the feature")
+    config = splits if isinstance(splits, SplitConfig) else SplitConfig.from_json(splits)
+    target = Path(output_dir).absolute()
+    with artifacts.new_directory(target) as staging:
+        plan = _Plan(config, window, num_workers)
+        counts = _write_splits(staging, table, names, Splitter(config, table, window), plan)
+        if not any(counts.values()):
+            refusal = _empty(table, window)
+            _remove_splits(staging, config)
+            artifacts.write_record(refusal, staging)
+            return refusal
+        _check_filled(counts, window)
+        examples = Examples(
+            uri=str(target),
+            splits={name: Split(f"Split-{name}/*", counts[name]) for name in config.names},
+            digest=artifacts.digest(staging),
+            window=window,
+        )
+        artifacts.write_record(examples, staging)
+    _log.info("wrote %s examples of %s to %s", counts, window or "all time", target)
+    return examples
+
+
+def _find_newest(request: IntervalRequest, table: Table) -> Window | None:
+    if table.time_column is None:
+        raise ConfigurationError(
+            "the newest interval can't be found without a time column; name it with --time-column, "
+            "or give --window"
+        )
+    return newest_window(request, table.span) if table.span is not None else None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    config: SplitConfig
+    window: Window | None
+    num_workers: int
+
+
+def _write_splits(
+    staging: Path, table: Table, names: list[str], splitter: Splitter, plan: "_Plan"
+) -> dict[str, int]:
+    columns = [*names, *(name for name in splitter.columns if name not in names)]
+    schema = pa.schema([table.schema.field(name) for name in names])
+    encoder = BatchEncoder(ExampleEncoder(schema), splitter, names, len(plan.config.names))
+    directories = [staging / f"Split-{name}" for name in plan.config.names]
+    batches = table.batches(columns, plan.window)
+    counts = write_batches(encoder, batches, directories, plan.num_workers)
+    return dict(zip(plan.config.names, counts, strict=True))
+
+
+def _remove_splits(staging: Path, config: SplitConfig) -> None:
+    for name in config.names:
+        for file in (staging / f"Split-{name}").iterdir():
+            file.unlink()
+        (staging / f"Split-{name}").rmdir()
+
+
+def _empty(table: Table, window: Window | None) -> Refusal:
+    if window is None or table.time_column is None:
+        message = f"The source {table.source} has no rows."
+    elif table.span is None:
+        message = f"No row of {table.source} has a time in the column {table.time_column}."
+    else:
+        message = (
+            f"No row of {table.source} lies in the window {window}; the data spans {table.span}."
+        )
+    _log.warning("%s", message)
+    return Refusal(findings=(Finding("empty_window", False, message),))
+
+
+def _check_filled(counts: Mapping[str, int], window: Window | None) -> None:
+    for name, count in counts.items():
+        if not count:
+            raise DataError(
+                f"the split {name!r} gets none of the {sum(counts.values())} rows of "
+                f"{window or 'the source'}; expected at least one: widen the window, or change the "
+                "weights in --splits"
+            )
