@@ -1,0 +1,64 @@
+"""The process that computes the answers that a server is compared with.
+
+Run as ``python -m components.infra_validator.offline_child``: loads the same bytes, asks the same
+questions through `ServingSession.run`, writes what came out. A directory holds everything::
+
+    examples         TFRecord of serialized examples
+    questions.json   [{"signature_name", "start", "stop"}, …]
+    answers          TFRecord of PredictResponse, one per question
+    outcome.json     {"error": null}, or {"error": what failed}; written last
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from components.infra_validator.question import Question
+from components.model_server import messages
+from components.model_server.tensor_codec import fill, strings
+from components.parent_death import die_with_announced_parent
+from components.tfrecord import read_records, write_records
+
+EXAMPLES, QUESTIONS, ANSWERS, OUTCOME = "examples", "questions.json", "answers", "outcome.json"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Answer the questions.
+
+    Args:
+        argv: the model's directory, the working directory, the seconds that one answer may take.
+    """
+    die_with_announced_parent()
+    from components.errors import InvalidModelError, PredictionError
+
+    model, work, seconds = Path(argv[0]), Path(argv[1]), float(argv[2])
+    error = None
+    try:
+        write_records(work / ANSWERS, _answers(model, work, seconds))
+    except (InvalidModelError, PredictionError) as caught:
+        error = str(caught)
+    (work / OUTCOME).write_text(json.dumps({"error": error}), encoding="utf-8")
+    return 0
+
+
+def _answers(model: Path, work: Path, seconds: float) -> Iterator[bytes]:
+    from components.saved_model.session import ServingSession
+
+    rows = list(read_records(work / EXAMPLES))
+    asked = json.loads((work / QUESTIONS).read_text(encoding="utf-8"))
+    with ServingSession(model) as session:
+        for question in (Question(**item) for item in asked):
+            signature = session.signature(question.signature_name)
+            inputs = {
+                alias: strings(rows[question.start : question.stop]) for alias in signature.inputs
+            }
+            outputs = session.run(question.signature_name, inputs, timeout_seconds=seconds)
+            response = messages.PredictResponse()
+            for alias, array in outputs.items():
+                fill(response.outputs[alias], array)
+            yield response.SerializeToString()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
