@@ -7,12 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from components import artifacts, records
-from components.records import Examples, Split, Window
+from components import artifacts, example_gen, records
+from components.records import Window
 from models.flight_delays import data
 
 FOLDER = Path(data.__file__).parent
@@ -21,46 +20,17 @@ NUM_STEPS = 200
 
 
 @pytest.fixture(scope="module")
-def january():
-    flights = data.read_flights(data.find_flights()).to_pandas()
-    return flights[flights["time_hour"] < pd.Timestamp("2013-02-01", tz="UTC")]
-
-
-@pytest.fixture(scope="module")
-def examples(january, tmp_path_factory):
+def examples(tmp_path_factory):
     """January's flights, two of three to train on."""
-    directory = tmp_path_factory.mktemp("january") / "examples"
-    held_out = np.random.default_rng(0).random(len(january)) < 1 / 3
-    splits = {}
-    with artifacts.new_directory(directory) as staging:
-        for name, rows in (("train", january[~held_out]), ("eval", january[held_out])):
-            write_examples(staging / f"Split-{name}", rows.drop(columns="time_hour"))
-            splits[name] = Split(f"Split-{name}/*", len(rows))
-        record = Examples(
-            uri=str(directory),
-            splits=splits,
-            digest=artifacts.digest(staging),
-            window=Window("2013-01-01", "2013-02-01"),
-        )
-        artifacts.write_record(record, staging)
-    return record
-
-
-def write_examples(directory, rows):
-    import tensorflow as tf
-
-    def feature(value):
-        if isinstance(value, str):
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    directory.mkdir()
-    path = directory / "data_tfrecord-00000-of-00001.gz"
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for row in rows.to_dict("records"):
-            features = {name: feature(value) for name, value in row.items()}
-            example = tf.train.Example(features=tf.train.Features(feature=features))
-            writer.write(example.SerializeToString())
+    directory = tmp_path_factory.mktemp("january")
+    source = directory / "flights.parquet"
+    data.write_atomically(data.read_flights(data.find_flights()), source)
+    return example_gen.generate(
+        source=source,
+        time_column="time_hour",
+        window=Window("2013-01-01", "2013-02-01"),
+        output_dir=directory / "examples",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +62,8 @@ def session(trained):
 def held_out(examples):
     import tensorflow as tf
 
-    (file,) = (Path(examples.uri) / "Split-eval").iterdir()
-    dataset = tf.data.TFRecordDataset(str(file), "GZIP")
+    files = sorted(str(file) for file in (Path(examples.uri) / "Split-eval").iterdir())
+    dataset = tf.data.TFRecordDataset(files, "GZIP")
     return np.array(list(dataset.as_numpy_iterator()), object)
 
 
