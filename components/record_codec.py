@@ -5,6 +5,7 @@ they are read. Standard library only.
 """
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -42,6 +43,13 @@ def envelope_of(cls: type[Any]) -> dict[str, Any]:
     return {"type": cls.__name__, "schema_version": SCHEMA_VERSION}
 
 
+@functools.cache
+def hints_of(cls: Any) -> Mapping[str, Any]:
+    """Return the type hint of each field; kept, because working them out is slow."""
+    fields = {item.name for item in dataclasses.fields(cls)}
+    return {name: hint for name, hint in typing.get_type_hints(cls).items() if name in fields}
+
+
 def decode(cls: type[Any], value: Any, *, path: str, nested: bool = False) -> Any:
     """Read one dataclass from a JSON object.
 
@@ -60,7 +68,7 @@ def decode(cls: type[Any], value: Any, *, path: str, nested: bool = False) -> An
         _check_envelope(cls, value, path, required=required)
         value = {key: item for key, item in value.items() if key not in _ENVELOPE}
     _check_names(cls, value, path, strict=enveloped)
-    hints = typing.get_type_hints(cls)
+    hints = hints_of(cls)
     return cls(**{key: _decode(hints[key], item, f"{path}.{key}") for key, item in value.items()})
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
 from components.errors import RecordError
-from components.record_codec import check, decode, encode, envelope_of
+from components.record_codec import check, decode, encode, envelope_of, hints_of
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,9 @@ class Part:
         return typing.cast(Self, decode(cls, value, path=cls.__name__))
 
     def __post_init__(self) -> None:
-        for name, hint in typing.get_type_hints(type(self)).items():
-            if typing.get_origin(hint) is not ClassVar:
-                checked = check(hint, getattr(self, name), f"{type(self).__name__}.{name}")
-                object.__setattr__(self, name, checked)
+        for name, hint in hints_of(type(self)).items():
+            checked = check(hint, getattr(self, name), f"{type(self).__name__}.{name}")
+            object.__setattr__(self, name, checked)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ away meanwhile counts as not there.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from components import artifacts
 from components.errors import PushError, RecordError
@@ -142,10 +142,25 @@ class ServingFolder:
         """
         return read(self.record_path(number), VersionRecord)
 
-    def records(self) -> list[VersionRecord]:
-        """Return all records, by ascending number."""
-        found = (self.record(number) for number in self.recorded())
-        return [record for record in found if record is not None]
+    def records(
+        self, wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True
+    ) -> list[VersionRecord]:
+        """Return the records, by ascending number.
+
+        Args:
+            wanted: chooses by the record's JSON; a folder may have thousands, and reading each
+                field of each takes its time.
+
+        Raises:
+            RecordError: one is damaged.
+        """
+        found = []
+        for number in self.recorded():
+            path = self.record_path(number)
+            value = read_json(path)
+            if value is not None and wanted(value):
+                found.append(_decoded(value, VersionRecord, path))
+        return found
 
     def quarantine(self) -> Quarantine:
         """Return what may not be pushed."""
@@ -221,14 +236,38 @@ def read(path: Path, kind: type[_P]) -> _P | None:
     Raises:
         RecordError: it is damaged; the message names the file.
     """
+    value = read_json(path)
+    return None if value is None else _decoded(value, kind, path)
+
+
+def read_json(path: Path) -> Mapping[str, Any] | None:
+    """Read a JSON object; None where there is no such file.
+
+    Raises:
+        RecordError: it is damaged; the message names the file.
+    """
     try:
-        return kind.from_json(json.loads(path.read_text(encoding="utf-8")))
+        value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (RecordError, ValueError) as error:
-        raise RecordError(
-            f"{str(path)!r} is damaged: {error}; restore it from a backup before anything is pushed"
-        ) from error
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if not isinstance(value, dict):
+        raise _damaged(path, "it holds no JSON object")
+    return value
+
+
+def _decoded(value: Mapping[str, Any], kind: type[_P], path: Path) -> _P:
+    try:
+        return kind.from_json(value)
+    except RecordError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> RecordError:
+    return RecordError(
+        f"{str(path)!r} is damaged: {reason}; restore it from a backup before anything is pushed"
+    )
 
 
 def _withdrawn(name: str) -> bool:

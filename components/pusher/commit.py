@@ -5,10 +5,8 @@ reader sees no version or a whole one; `recovery` sweeps the rest.
 """
 
 import logging
-import os
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -45,10 +43,7 @@ def copy_model(source: Path, target: Path, modes: disk.Modes) -> Manifest:
     directories = sorted({str(parent) for path in paths for parent in _parents(path)})
     for directory in directories:
         disk.make_directory(target / directory, modes)
-    by_size = sorted(paths, key=lambda path: -(source / path).stat().st_size)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        files = pool.map(lambda path: disk.copy_file(source, target, path, modes), by_size)
-        manifest = Manifest(tuple(files))
+    manifest = Manifest(tuple(disk.copy_files(source, target, paths, modes)))
     for directory in [*reversed(directories), ""]:
         disk.sync(target / directory)
     return manifest

@@ -23,6 +23,7 @@ class Facts:
     live_digest: str | None
     """Of the bytes that are served; null if nothing is."""
     records: Sequence[VersionRecord]
+    """Of versions, there or gone, with the candidate's trained digest."""
     quarantine: Quarantine
     hold: Hold | None
 
@@ -101,9 +102,7 @@ def _replay(request: PushRequest, candidate: Candidate, facts: Facts) -> Decisio
     ours = [
         record
         for record in facts.records
-        if record.trained_digest == candidate.trained_digest
-        and same_task(record.run, request.options.run)
-        and not _may_come_again(record)
+        if same_task(record.run, request.options.run) and not _may_come_again(record)
     ]
     if not ours:
         return None
@@ -167,7 +166,7 @@ def _already_live(request: PushRequest, candidate: Candidate, facts: Facts) -> D
 
 def _superseded(request: PushRequest, candidate: Candidate, facts: Facts) -> Decision | None:
     for record in facts.records:
-        if record.trained_digest == candidate.trained_digest and not _may_come_again(record):
+        if not _may_come_again(record):
             message = (
                 f"this model was published as {record.version} before and something newer took "
                 "its place; to go back to it use 'pusher rollback', to publish anew train again"

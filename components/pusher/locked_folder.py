@@ -57,7 +57,7 @@ class LockedFolder(ServingFolder):
 
     def withdrawals(self) -> list[VersionRecord]:
         """Return the records of what was withdrawn, the newest last."""
-        found = [record for record in self.records() if record.withdrawal is not None]
+        found = self.records(lambda record: record.get("withdrawal") is not None)
         return sorted(found, key=lambda record: _sequence(record.withdrawal))
 
     def mark_withdrawn(self, record: VersionRecord, withdrawal: Withdrawal) -> None:

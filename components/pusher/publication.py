@@ -108,6 +108,7 @@ def replay(request: PushRequest, folder: LockedFolder, record: VersionRecord) ->
     _log.info("this task pushed %s already, in an earlier try", record.version)
     if record.state != "confirmed":
         record = _confirm(folder, record, request.options.confirm, request.options.run)
+    _retain(folder, request.options.keep_versions)
     return _pushed(folder, record, replayed=True)
 
 

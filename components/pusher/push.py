@@ -98,8 +98,8 @@ def execute(request: PushRequest) -> PushedModel | Refusal:
 def _push_once(
     request: PushRequest, folder: LockedFolder
 ) -> PushedModel | Refusal | decision.Stale:
-    facts = _read_facts(folder)
     candidate = request.candidate
+    facts = _read_facts(folder, candidate.trained_digest if candidate is not None else None)
     if candidate is None:
         return decision.refuse_without_model(request, facts)
     decided = decision.decide(request, candidate, facts)
@@ -117,13 +117,13 @@ def _push_once(
     return decided
 
 
-def _read_facts(folder: LockedFolder) -> decision.Facts:
+def _read_facts(folder: LockedFolder, trained_digest: str | None) -> decision.Facts:
     live = folder.live()
     return decision.Facts(
         identity=folder.identity,
         live=live,
         live_digest=live.read_digest() if live is not None else None,
-        records=folder.records(),
+        records=folder.records(lambda record: record.get("trained_digest") == trained_digest),
         quarantine=folder.quarantine(),
         hold=folder.hold(),
     )

@@ -15,13 +15,17 @@ record committed, only ``N.withdrawn``      withdrawn by hand: recorded as such
 
 import dataclasses
 import logging
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from components.pusher import disk
 from components.pusher.locked_folder import LockedFolder
 from components.records import now
+from components.serving_folder import version_number
 from components.serving_records import VersionRecord, Withdrawal
 
+_IN_SERVICE = ("committed", "confirmed")
 _log = logging.getLogger(__name__)
 
 
@@ -29,13 +33,17 @@ def recover(folder: LockedFolder) -> None:
     """Complete or undo what was begun; then sweep."""
     _sweep_temporary_files(folder)
     present = dict(folder.numbered())
-    for record in folder.records():
-        if record.state in ("committed", "confirmed"):
-            if record.number not in present:
-                _settle_missing(folder, record)
-        elif record.number in present:
+    for record in folder.records(lambda record: not _is_settled(record, present)):
+        if record.state in _IN_SERVICE:
+            _settle_missing(folder, record)
+        else:
             _settle_present(folder, record, present[record.number])
     _sweep_directories(folder)
+
+
+def _is_settled(record: Mapping[str, Any], present: Collection[int]) -> bool:
+    in_service = record.get("state") in _IN_SERVICE
+    return in_service == (version_number(str(record.get("version"))) in present)
 
 
 def _settle_missing(folder: LockedFolder, record: VersionRecord) -> None:

@@ -97,6 +97,7 @@ def _earlier_try(
         return None
     if wanted not in (None, newest[0].number) or withdrawal.cause != "rollback":
         return None
+    retention.remove_old_withdrawn(folder)
     result = _now_live(live, newest[0].number, run, ())
     return dataclasses.replace(result, replayed=True)
 
