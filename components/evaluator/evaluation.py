@@ -1,0 +1,176 @@
+"""Evaluates one model: verify, snapshot, measure, judge, report."""
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components import __version__, artifacts
+from components.errors import ConfigurationError, DataError
+from components.evaluator import baseline as baselines
+from components.evaluator.engine import tally_examples
+from components.evaluator.eval_config import (
+    EvalConfig,
+    FirstRun,
+    ModelSpec,
+    check_can_bless,
+    read_eval_config,
+)
+from components.evaluator.example_reader import ExampleReader, Wanted, split_files
+from components.evaluator.judgement import BASELINE, CANDIDATE, Case, judge
+from components.evaluator.predictor import Predictor
+from components.evaluator.report import REPORT_FILE, write_metrics, write_report
+from components.evaluator.slicing import Slicer
+from components.evaluator.tally import Measurements
+from components.evaluator.verdict_log import log_verdict
+from components.records import Blessing, Examples, Inputs, Model, Run, Subject, Validator, now
+
+DEFAULT_SPLIT = "eval"
+_SNAPSHOT = "baseline"
+_log = logging.getLogger(__name__)
+
+
+def evaluate(
+    *,
+    model: Model | str | Path,
+    examples: Examples,
+    eval_config: str | Path | Mapping[str, Any],
+    baseline: Model | str | Path | None = None,
+    first_run: FirstRun = "bless",
+    example_splits: Sequence[str] | None = None,
+    output_dir: str | Path,
+    run: Run | None = None,
+) -> Blessing:
+    """Measure a model on examples, compare it with a baseline, and judge it by thresholds.
+
+    Args:
+        model: the record, or the directory of a SavedModel.
+        examples: with the label, and what to slice and weigh by.
+        eval_config: TFMA's EvalConfig: a file, JSON text or a dict.
+        baseline: a serving folder, whose live version counts; or a model. None compares nothing.
+        first_run: where there is nothing to compare with, ``bless`` lets change thresholds pass
+            (the others must hold), ``refuse`` blesses nothing.
+        example_splits: which splits to measure on; ``eval``, or the only one there is.
+        output_dir: gets ``record.json``, ``metrics.json`` and ``report.html``.
+        run: which task instance asks.
+
+    Raises:
+        ConfigurationError: the configuration is wrong or could never bless a model, or there is
+            no such split.
+        InvalidModelError: the model's bytes aren't those of its record, or it can't be asked.
+        DataError: no examples, other bytes than their record's, or they don't fit.
+    """
+    config = read_eval_config(eval_config)
+    candidate = _read_model(model)
+    comparand = baselines.read_baseline(baseline)
+    if comparand is None and first_run == "refuse":
+        raise ConfigurationError(
+            "first_run is 'refuse' and no baseline is given, so no model could ever be blessed; "
+            "give a baseline, or first_run 'bless'"
+        )
+    splits = _choose_splits(examples, example_splits)
+    with artifacts.new_directory(output_dir) as staging:
+        comparison = baselines.take_snapshot(comparand, staging / _SNAPSHOT)
+        check_can_bless(config, first_run if comparison.directory is None else "bless")
+        baselines.verify(candidate, "the model")
+        _verify_examples(examples)
+        measurements = _measure(config, candidate, comparison, examples, splits)
+        baselines.verify(candidate, "the model, which changed while it was evaluated,")
+        shutil.rmtree(staging / _SNAPSHOT, ignore_errors=True)
+        case = Case(config, measurements, comparison.title, first_run)
+        findings = judge(case)
+        blessing = Blessing(
+            kind="evaluation",
+            blessed=all(finding.passed for finding in findings),
+            subject=Subject(type="model", digest=candidate.digest),
+            findings=findings,
+            validator=Validator(name="imprimatur.evaluator", version=__version__),
+            issued_at=now(),
+            inputs=Inputs(examples_digest=examples.digest, eval_config_digest=config.digest),
+            baseline=comparison.record,
+            report_uri=str(Path(output_dir).absolute() / REPORT_FILE),
+            run=run,
+        )
+        write_metrics(case, blessing, staging)
+        write_report(case, blessing, staging)
+        artifacts.write_record(blessing, staging)
+    log_verdict(blessing)
+    return blessing
+
+
+def _read_model(source: Model | str | Path) -> Model:
+    model = source if isinstance(source, Model) else baselines.read_model_if_any(source)
+    if model is None:
+        raise ConfigurationError(
+            f"the model is {str(source)!r}; expected a Model record or a SavedModel directory"
+        )
+    if model.format != "saved_model":
+        raise ConfigurationError(
+            f"the model in {model.uri!r} has the format {model.format!r}; only a saved_model can "
+            "be evaluated yet"
+        )
+    return model
+
+
+def _choose_splits(examples: Examples, wanted: Sequence[str] | None) -> list[str]:
+    names = list(examples.splits)
+    if wanted is None:
+        wanted = [DEFAULT_SPLIT] if DEFAULT_SPLIT in names or len(names) != 1 else names
+    unknown = [name for name in wanted if name not in names]
+    if unknown or not wanted:
+        raise ConfigurationError(
+            f"example_splits is {list(wanted)!r}, but the examples have the splits {names!r}; "
+            "name some of these"
+        )
+    return list(dict.fromkeys(wanted))
+
+
+def _verify_examples(examples: Examples) -> None:
+    found = artifacts.digest(examples.uri, exclude={artifacts.RECORD_FILE})
+    if found != examples.digest:
+        raise DataError(
+            f"the examples in {examples.uri!r} have the digest {found}, but their record says "
+            f"{examples.digest}: something changed them; make them again"
+        )
+
+
+def _measure(
+    config: EvalConfig,
+    candidate: Model,
+    comparison: baselines.Comparison,
+    examples: Examples,
+    splits: Sequence[str],
+) -> Measurements:
+    spec = config.candidate
+    wanted = Wanted(spec.label_key, spec.example_weight_key, Slicer(config.slicing_specs).features)
+    patterns = [examples.splits[name].file_pattern for name in splits]
+    reader = ExampleReader(split_files(Path(examples.uri), patterns), wanted)
+    models: dict[str, tuple[str, Path, ModelSpec]] = {
+        CANDIDATE: ("the model", Path(candidate.uri), spec)
+    }
+    if comparison.directory is not None:
+        models[BASELINE] = (f"the {comparison.title}", comparison.directory, config.baseline)
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        predictors = {
+            key: stack.enter_context(Predictor(*arguments)) for key, arguments in models.items()
+        }
+        tally, count = tally_examples(config, reader, predictors)
+    expected = sum(examples.splits[name].num_examples for name in splits)
+    if count != expected:
+        raise DataError(
+            f"the splits {list(splits)!r} hold {count:,} examples, but their record says "
+            f"{expected:,}; make them again"
+        )
+    measurements = tally.measure()
+    _log.info(
+        "measured %d model(s) on %s examples in %d slice(s) in %.1f s",
+        len(models),
+        f"{count:,}",
+        len(measurements.slices),
+        time.monotonic() - started,
+    )
+    return measurements

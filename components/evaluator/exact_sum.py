@@ -1,0 +1,130 @@
+"""Sums of floating-point numbers that come out the same in any order and however they are split.
+
+A float64 sum depends on the order of its terms, so that a merge of partial results would depend on
+how the examples were distributed. Here a number is cut into whole multiples of 2^40, 1, 2^-40 and
+2^-80, whose integer sums are exact. What lies below 2^-81 is rounded away, term by term; numbers
+beyond 2^70 become infinite.
+"""
+
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_LIMB_BITS = 40
+_UNITS = (2.0**40, 1.0, 2.0**-40, 2.0**-80)
+_LIMIT = 2.0**70
+_CHUNK = 1 << 12
+"""So many limbs below 2^40 add up without rounding in float64."""
+_TERMS_BETWEEN_CARRIES = 1 << 22
+"""So many limbs below 2^40 add up without overflow in int64."""
+
+
+class Totals(Protocol):
+    """Sums by position, counted from 0."""
+
+    def add(self, positions: Array, values: Array | None, size: int) -> None:
+        """Add values, `(n,)` float64, at positions, `(n,)` below `size`, which may have grown."""
+
+    def add_totals(self, other: Self, positions: Array, size: int) -> None:
+        """Add another's sums, its position i to this one's `positions[i]`, all distinct."""
+
+    def result(self, size: int) -> Array:
+        """Return the sums, `(size,)` float64."""
+
+
+class Counts:
+    """How often each position occurred; values are ignored."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(0, np.int64)
+
+    def add(self, positions: Array, values: Array | None, size: int) -> None:
+        """Count positions."""
+        self._counts = _grown(self._counts, size)
+        self._counts += np.bincount(positions, minlength=size)
+
+    def add_totals(self, other: Self, positions: Array, size: int) -> None:
+        """Add another's counts."""
+        self._counts = _grown(self._counts, size)
+        self._counts[positions] += _grown(other._counts, len(positions))
+
+    def result(self, size: int) -> Array:
+        """Return the counts as float64, exact below 2^53."""
+        return _grown(self._counts, size).astype(np.float64)
+
+
+class ExactSums:
+    """Sums of float64 values, exact as said above; NaN and infinities stay what they are."""
+
+    def __init__(self) -> None:
+        self._limbs = np.zeros((0, len(_UNITS)), np.int64)
+        self._special = np.zeros(0, np.float64)
+        self._num_terms = 0
+
+    def add(self, positions: Array, values: Array | None, size: int) -> None:
+        """Add values; None means ones."""
+        self._grow(size)
+        rest = np.ones(len(positions)) if values is None else values
+        fits = np.abs(rest) < _LIMIT
+        if not fits.all():
+            strange = np.where(np.isfinite(rest), np.copysign(np.inf, rest), rest)
+            with np.errstate(invalid="ignore"):
+                np.add.at(self._special, positions[~fits], strange[~fits])
+            rest = np.where(fits, rest, 0.0)
+        for start in range(0, len(rest), _CHUNK):
+            self._add_chunk(positions[start : start + _CHUNK], rest[start : start + _CHUNK], size)
+
+    def add_totals(self, other: Self, positions: Array, size: int) -> None:
+        """Add another's sums."""
+        self._grow(size)
+        other._grow(len(positions))
+        other._carry()
+        self._carry()
+        self._limbs[positions] += other._limbs
+        with np.errstate(invalid="ignore"):
+            self._special[positions] += other._special
+
+    def result(self, size: int) -> Array:
+        """Return the sums, rounded to float64."""
+        self._grow(size)
+        self._carry()
+        total = np.zeros(size)
+        for limb, unit in zip(self._limbs.T, _UNITS, strict=True):
+            total += limb * unit
+        return total + self._special
+
+    def _add_chunk(self, positions: Array, rest: Array, size: int) -> None:
+        self._num_terms += len(rest)
+        if self._num_terms > _TERMS_BETWEEN_CARRIES:
+            self._carry()
+            self._num_terms = len(rest)
+        last = len(_UNITS) - 1
+        for index, unit in enumerate(_UNITS):
+            limb = np.rint(rest / unit) if index == last else np.trunc(rest / unit)
+            if limb.any():
+                self._limbs[:, index] += np.bincount(
+                    positions, weights=limb, minlength=size
+                ).astype(np.int64)
+                rest = rest - limb * unit
+
+    def _carry(self) -> None:
+        """Bring all limbs but the highest below 2^40, the one way to write a number."""
+        for index in range(len(_UNITS) - 1, 0, -1):
+            carry = self._limbs[:, index] >> _LIMB_BITS
+            self._limbs[:, index] -= carry << _LIMB_BITS
+            self._limbs[:, index - 1] += carry
+        self._num_terms = 0
+
+    def _grow(self, size: int) -> None:
+        self._limbs = _grown(self._limbs, size)
+        self._special = _grown(self._special, size)
+
+
+def _grown(array: Array, size: int) -> Array:
+    """Return the array with zeros appended up to a size."""
+    missing = size - len(array)
+    if missing <= 0:
+        return array
+    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])

@@ -1,0 +1,265 @@
+"""Reads TFRecords of `tf.Example`s in batches: the bytes for the model, and what metrics need."""
+
+import itertools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from components.errors import DataError
+from components.evaluator.exact_sum import Array
+from components.evaluator.slice_key import SliceValue
+from components.evaluator.slicing import Column
+
+BATCH_SIZE = 2048
+_GZIP_MAGIC = b"\x1f\x8b"
+_MAX_SEARCHED = 100_000
+"""Examples that are looked through for the type of a feature."""
+_TYPES = {"bytes_list": tf.string, "float_list": tf.float32, "int64_list": tf.int64}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The features that metrics need, besides what the model takes.
+
+    Attributes:
+        label: 0 or 1 in every example.
+        weight: a number; an example without it counts as 1, as in TFMA. Empty: no weights.
+        slices: features to slice by.
+    """
+
+    label: str
+    weight: str = ""
+    slices: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """All of them, without repetition."""
+        return list(dict.fromkeys([self.label, *([self.weight] * bool(self.weight)), *self.slices]))
+
+
+@dataclass(frozen=True)
+class ExampleBatch:
+    """Some examples.
+
+    Attributes:
+        serialized: `(num_examples,)`, bytes objects.
+        labels: `(num_examples,)`, float64.
+        weights: `(num_examples,)`, float64; None where there are none.
+        columns: by feature to slice by.
+    """
+
+    serialized: Array
+    labels: Array
+    weights: Array | None
+    columns: Mapping[str, Column]
+
+
+class ExampleReader:
+    """The examples of some files, each read once a pass.
+
+    Args:
+        files: TFRecords, compressed with gzip or not.
+        wanted: what to parse of them.
+        batch_size: how many examples at a time.
+
+    Raises:
+        DataError: no examples; no label among the features; a broken file.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], wanted: Wanted, *, batch_size: int = BATCH_SIZE
+    ) -> None:
+        self._files = [str(file) for file in files]
+        self._compression = _compression(files)
+        self._wanted = wanted
+        self._batch_size = batch_size
+        self._types = self._find_types()
+
+    def __iter__(self) -> Iterator[ExampleBatch]:
+        """Read, parse and yield batches; the next two are prepared meanwhile.
+
+        Raises:
+            DataError: a broken file, or a label that is missing or neither 0 nor 1.
+        """
+        dataset = self._records().batch(self._batch_size).map(self._parse).prefetch(2)
+        start = 0
+        for serialized, parsed in _translated(dataset, self._files):
+            batch = self._batch(serialized.numpy(), parsed, start)
+            start += len(batch.serialized)
+            yield batch
+
+    def _records(self) -> Any:
+        return tf.data.TFRecordDataset(self._files, compression_type=self._compression)
+
+    def _find_types(self) -> dict[str, Any]:
+        """Return the types of the wanted features, as the examples have them."""
+        missing = set(self._wanted.names)
+        types: dict[str, Any] = {}
+        seen: set[str] = set()
+        records = _translated(self._records().take(_MAX_SEARCHED), self._files)
+        count = 0
+        for record in records:
+            count += 1
+            features = _features(record.numpy())
+            seen.update(features)
+            for name in missing & features.keys():
+                if kind := features[name].WhichOneof("kind"):
+                    types[name] = _TYPES[kind]
+            missing -= types.keys()
+            if not missing:
+                break
+        self._check_found(missing, seen, count)
+        return types
+
+    def _check_found(self, missing: set[str], seen: set[str], count: int) -> None:
+        if count == 0:
+            raise DataError(
+                f"there are no examples in {', '.join(self._files) or 'no files'}; a model can't "
+                "be judged on nothing"
+            )
+        there = ", ".join(sorted(seen)) or "none"
+        if self._wanted.label in missing:
+            raise DataError(
+                f"the label {self._wanted.label!r} isn't in the examples (the first {count:,} were "
+                f"looked through); their features are: {there}"
+            )
+        if self._wanted.weight in missing:
+            raise DataError(
+                f"the example weight {self._wanted.weight!r} isn't in the examples (the first "
+                f"{count:,} were looked through); their features are: {there}"
+            )
+        for name in sorted(missing):
+            _log.warning(
+                "no example has the feature %r to slice by; their features are: %s", name, there
+            )
+
+    def _parse(self, serialized: Any) -> Any:
+        spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in self._types.items()}
+        parsed = tf.io.parse_example(serialized, spec)
+        columns = {name: parsed[name] for name in self._wanted.slices if name in parsed}
+        numeric = {name: parsed[name] for name in self._wanted.names if name not in columns}
+        for name in (self._wanted.label, self._wanted.weight):
+            if name in parsed:
+                numeric[name] = parsed[name]
+        return serialized, {
+            "numeric": {
+                name: (ragged.value_rowids(), ragged.values) for name, ragged in numeric.items()
+            },
+            "columns": {name: _distinct(ragged) for name, ragged in columns.items()},
+        }
+
+    def _batch(self, serialized: Array, parsed: Any, start: int) -> ExampleBatch:
+        size = len(serialized)
+        numeric = {
+            name: (rows.numpy(), values.numpy())
+            for name, (rows, values) in parsed["numeric"].items()
+        }
+        weight = self._wanted.weight
+        return ExampleBatch(
+            serialized,
+            _labels(self._wanted.label, *numeric[self._wanted.label], size, start),
+            _weights(weight, *numeric[weight], size, start) if weight else None,
+            {
+                name: Column(rows.numpy(), ids.numpy(), _values(values.numpy()))
+                for name, (rows, ids, values) in parsed["columns"].items()
+            },
+        )
+
+
+def _compression(files: Sequence[Path]) -> str:
+    kinds = set()
+    for file in files:
+        with file.open("rb") as stream:
+            kinds.add("GZIP" if stream.read(2) == _GZIP_MAGIC else "")
+    if len(kinds) > 1:
+        raise DataError(
+            f"some of {', '.join(map(str, files))} are compressed and some aren't; expected one or "
+            "the other"
+        )
+    return kinds.pop() if kinds else ""
+
+
+def _translated(dataset: Any, files: Sequence[str]) -> Iterator[Any]:
+    """Yield a dataset's elements; say what a broken file means."""
+    iterator = iter(dataset)
+    while True:
+        try:
+            element = next(iterator)
+        except StopIteration:
+            return
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise DataError(
+                f"the examples in {', '.join(files)} can't be read: {error.message}; a file is "
+                "truncated or damaged, or a feature isn't of the same type everywhere"
+            ) from error
+        yield element
+
+
+def _features(record: bytes) -> Mapping[str, Any]:
+    try:
+        features: Mapping[str, Any] = tf.train.Example.FromString(record).features.feature
+    except DecodeError as error:
+        raise DataError(f"a record isn't a tf.Example: {error}") from error
+    return features
+
+
+def _distinct(ragged: Any) -> Any:
+    """Return rows, ids and distinct values: few cross from TensorFlow to Python."""
+    values, ids = tf.unique(ragged.values, tf.int64)
+    return ragged.value_rowids(), ids, values
+
+
+def _values(values: Array) -> list[SliceValue]:
+    if values.dtype == object:
+        return [value.decode("utf-8", "backslashreplace") for value in values]
+    return ["nan" if value != value else value for value in values.tolist()]
+
+
+def _labels(name: str, rows: Array, values: Array, size: int, start: int) -> Array:
+    counts = np.bincount(rows, minlength=size)
+    if (counts != 1).any():
+        wrong = int(np.flatnonzero(counts != 1)[0])
+        raise DataError(
+            f"{int((counts != 1).sum())} of the examples {start + 1} to {start + size} don't have "
+            f"exactly one label {name!r}; the first is example {start + wrong + 1}, which has "
+            f"{counts[wrong]}. Give every example one"
+        )
+    labels = _numbers(name, values)
+    unfit = np.flatnonzero((labels != 0) & (labels != 1))
+    if len(unfit):
+        raise DataError(
+            f"the label {name!r} of example {start + int(unfit[0]) + 1} is {labels[unfit[0]]}; "
+            "binary metrics take 0 or 1"
+        )
+    return labels
+
+
+def _weights(name: str, rows: Array, values: Array, size: int, start: int) -> Array:
+    weights = np.ones(size)
+    numbers = _numbers(name, values)
+    if len(rows) != len(np.unique(rows)) or not np.isfinite(numbers).all():
+        raise DataError(
+            f"some of the examples {start + 1} to {start + size} have several weights {name!r}, or "
+            "one that isn't finite; expected one number, or none, which counts as 1"
+        )
+    weights[rows] = numbers
+    return weights
+
+
+def _numbers(name: str, values: Array) -> Array:
+    if values.dtype == object:
+        raise DataError(f"{name!r} holds text, for instance {values[0]!r}; expected numbers")
+    return values.astype(np.float64)
+
+
+def split_files(root: Path, patterns: Sequence[str]) -> list[Path]:
+    """Return the files that match, sorted."""
+    found = itertools.chain.from_iterable(root.glob(pattern) for pattern in patterns)
+    return sorted({path for path in found if path.is_file()})

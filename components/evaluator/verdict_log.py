@@ -1,0 +1,54 @@
+"""Shows a verdict in the log, as a compact table."""
+
+import logging
+
+import tabulate
+
+from components.evaluator.slice_key import describe
+from components.evaluator.wording import numbers
+from components.records import Blessing, Bound, Finding
+
+_MAX_ROWS = 50
+_log = logging.getLogger(__name__)
+
+
+def log_verdict(blessing: Blessing) -> None:
+    """Log the thresholds, those that failed first, then the verdict and the reasons."""
+    ordered = sorted(blessing.findings, key=lambda finding: finding.passed)
+    table = tabulate.tabulate(
+        [_row(finding) for finding in ordered[:_MAX_ROWS]],
+        headers=["", "check", "metric", "slice", "value", "bound", "baseline"],
+        tablefmt="simple",
+        disable_numparse=True,
+    )
+    for line in table.splitlines():
+        _log.info("%s", line)
+    if len(ordered) > _MAX_ROWS:
+        _log.info("… and %d more in record.json", len(ordered) - _MAX_ROWS)
+    for finding in blessing.failures[:_MAX_ROWS]:
+        _log.warning("%s", finding.message)
+    _log.info("%s", "BLESSED" if blessing.blessed else "NOT BLESSED")
+
+
+def _row(finding: Finding) -> list[str]:
+    return [
+        "ok" if finding.passed else "FAILED",
+        finding.check,
+        finding.metric or "",
+        describe(tuple(finding.slice.items())).removeprefix("for "),
+        _number(finding.observed),
+        _bound(finding.bound),
+        _number(finding.baseline),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else numbers(value)[0]
+
+
+def _bound(bound: Bound | None) -> str:
+    if bound is None:
+        return ""
+    lower = f"≥ {_number(bound.lower)}" if bound.lower is not None else ""
+    upper = f"≤ {_number(bound.upper)}" if bound.upper is not None else ""
+    return " and ".join(filter(None, (lower, upper)))
