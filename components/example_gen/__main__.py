@@ -47,6 +47,7 @@ def _build_parser() -> argparse.ArgumentParser:
         help="processes that encode, for large windows; default one a core",
     )
     command_line.add_output_argument(parser)
+    command_line.add_run_argument(parser)
     return parser
 
 
