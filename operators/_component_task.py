@@ -77,8 +77,8 @@ def task_boundary() -> Iterator[None]:
     The process dies with its supervisor, and an error of a component that is raised in this
     process becomes Airflow's: a retry, or a failure that isn't retried.
     """
-    die_with_supervisor()
     try:
+        die_with_supervisor()
         yield
     except ImprimaturError as error:
         raise to_airflow(error) from error

@@ -10,8 +10,7 @@ import socket
 import sys
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException
-
+from components.errors import ImprimaturError
 from components.parent_death import die_with_parent
 
 
@@ -26,7 +25,7 @@ def die_with_supervisor() -> None:
     and unit tests the parent is somebody's shell.
 
     Raises:
-        AirflowException: the supervisor is gone already.
+        ImprimaturError: the supervisor is gone already.
     """
     requests = _supervisor_socket()
     if requests is None:
@@ -35,7 +34,7 @@ def die_with_supervisor() -> None:
     # Had it died before the line above, our parent would be somebody else by now, who may as well
     # be process 1 of a container that *is* the supervisor. The socket tells the two apart.
     if _is_closed(requests):
-        raise AirflowException("Airflow's supervisor of this task is gone; ending before any work")
+        raise ImprimaturError("Airflow's supervisor of this task is gone; ending before any work")
 
 
 def _supervisor_socket() -> socket.socket | None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,17 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
+from airflow.sdk.execution_time import task_runner
 
 from operators import _supervision
 from tests.airflow_home import REPOSITORY
 
 SUPERVISOR = """
-    import os, pathlib, socket, sys, time
-    from airflow.sdk.execution_time import comms, task_runner
+    import os, pathlib, socket, sys, time, types
     supervisor_side, task_side = socket.socketpair()
     if os.fork() == 0:
         supervisor_side.close()
-        task_runner.SUPERVISOR_COMMS = comms.CommsDecoder(socket=task_side)
+        runner = types.SimpleNamespace(SUPERVISOR_COMMS=types.SimpleNamespace(socket=task_side))
+        sys.modules["airflow.sdk.execution_time.task_runner"] = runner
         from operators._supervision import die_with_supervisor
         {before}
         die_with_supervisor()
@@ -70,8 +72,8 @@ def test_a_task_whose_supervisor_was_gone_before_does_no_work(tmp_path):
     """Its parent is another process by then, which lives."""
     file, started = tmp_path / "worked", tmp_path / "started"
     wait = (
-        f"pathlib.Path({str(started)!r}).write_text(str(os.getpid())); parent = os.getppid()\n"
-        "        while os.getppid() == parent: time.sleep(0.01)"
+        f"parent = os.getppid(); pathlib.Path({str(started)!r}).write_text(str(os.getpid())); "
+        "list(iter(lambda: time.sleep(0.01) or os.getppid() == parent, False))"
     )
     supervisor = start(file, before=wait)
     try:
@@ -81,6 +83,15 @@ def test_a_task_whose_supervisor_was_gone_before_does_no_work(tmp_path):
         supervisor.wait()
     wait_for(lambda: not is_running(int(started.read_text())), 10.0)
     assert not file.exists()
+
+
+def test_airflow_keeps_its_socket_where_we_look_for_it():
+    from airflow.sdk.execution_time.comms import CommsDecoder
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert CommsDecoder(socket=ours).socket is ours
+    assert "SUPERVISOR_COMMS" in task_runner.__annotations__
 
 
 def test_without_a_supervisor_nothing_is_asked_of_the_kernel(monkeypatch):

@@ -1,0 +1,28 @@
+"""DAGs are loaded as Airflow loads them, and run by `dag.test()` against faked components."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.airflow_home import HOME, REPOSITORY
+from tests.operators.fixtures import fake_components
+
+# isort: split
+from airflow.dag_processing.dagbag import DagBag
+
+__all__ = ["fake_components"]
+
+
+@pytest.fixture(scope="session")
+def dag_bag() -> DagBag:
+    return DagBag(str(REPOSITORY / "dags"))
+
+
+@pytest.fixture
+def installation() -> Iterator[Path]:
+    """The same place each time, because the serving folder's path is part of the DAG."""
+    yield HOME
+    for name in ("artifacts", "serving"):
+        shutil.rmtree(HOME / name, ignore_errors=True)
