@@ -47,6 +47,12 @@ def test_shows_a_long_progress_bar_now_and_then():
     assert copied(Chunks(*bar, b"\n", seconds=seconds)) == "1/6\n3/6\n5/6\n6/6\n"
 
 
+def test_waits_after_a_whole_line_before_it_shows_a_bar():
+    seconds = live_output.SECONDS_BETWEEN_UPDATES * 0.6
+    source = Chunks(b"Epoch 1\n", b"\r1/2 ", b"\r2/2 \n", seconds=seconds)
+    assert copied(source) == "Epoch 1\n2/2\n"
+
+
 def test_removes_control_characters():
     assert clean("a\x00b\x1b[2Kc\x07\td") == "abc\td"
     assert clean("12/20\x08\x08\x08\x08\x0820/20") == "20/20"

@@ -128,7 +128,9 @@ def test_hands_over_fn_args_in_a_clean_process(
     assert (seen["tensorflow"], seen["stdin"]) == (False, "")
 
 
-def test_imports_what_lies_beside_the_module_but_not_over_installed_packages(attempt, write_module):
+def test_imports_what_lies_beside_the_module_but_not_over_installed_packages(
+    attempt, write_module, monkeypatch
+):
     write_module("VALUE = 'from beside'", "features.py")
     write_module("raise RuntimeError('the wrong numpy')", "numpy.py")
     source = """
@@ -137,8 +139,10 @@ def test_imports_what_lies_beside_the_module_but_not_over_installed_packages(att
         def run_fn(fn_args):
             raise RuntimeError(f"{features.VALUE}, {numpy.array([1]).sum()}")
     """
+    path = write_module(source)
+    monkeypatch.chdir(path.parent)
     with pytest.raises(TrainingError, match="RuntimeError: from beside, 1"):
-        attempt(write_module(source))
+        attempt(path)
 
 
 def test_takes_a_dotted_module(attempt, write_module, monkeypatch):
@@ -261,6 +265,25 @@ def test_wrong_usage_ends_with_2_and_names_the_flag(
     shown = capsys.readouterr().err
     assert flag in shown
     assert message in shown
+
+
+@pytest.mark.parametrize("is_record", [True, False])
+def test_takes_hyperparameters_as_values_or_as_the_tuners_record(
+    examples, write_module, tmp_path, is_record
+):
+    values = {"units": 3}
+    tuned = records.HyperParameters("/h", "sha256:1", examples.digest, values=values)
+    report = tmp_path / "report.json"
+    arguments = {
+        "--module-file": str(write_module(REPORT)),
+        "--examples": records.dump(examples),
+        "--output-dir": str(tmp_path / "out"),
+        "--hyperparameters": records.dump(tuned) if is_record else json.dumps(values),
+        "--custom-config": json.dumps({"report": str(report)}),
+    }
+    assert command.main([part for pair in arguments.items() for part in pair]) == 1
+    seen = json.loads(report.read_text())["fn_args"]["hyperparameters"]
+    assert seen == {"space": [], "values": {"units": 3}}
 
 
 def test_errors_become_exit_codes(examples, write_module, tmp_path):
