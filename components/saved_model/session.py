@@ -6,7 +6,9 @@ and fail through the other, so what is judged here runs the way it will be serve
 order of steps: `tensorflow/cc/saved_model/loader.cc`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,7 +99,7 @@ class ServingSession:
                 f"{str(self.directory)!r} holds no saved_model.pb; expected a SavedModel directory"
             )
         try:
-            with self._graph.as_default():
+            with self._graph.as_default(), _silence_deprecations():
                 return tf.compat.v1.saved_model.load(self._session, list(tags), str(self.directory))
         except (tf.errors.OpError, RuntimeError, OSError, ValueError, DecodeError) as error:
             raise InvalidModelError(
@@ -232,6 +234,18 @@ class ServingSession:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _silence_deprecations() -> Iterator[None]:
+    """Keep TensorFlow from advising `tf.saved_model.load`: the session loader is what serving uses."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _milliseconds(seconds: float | None) -> int:
