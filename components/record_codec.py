@@ -5,7 +5,6 @@ they are read. Standard library only.
 """
 
 import dataclasses
-import functools
 import math
 import types
 import typing
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from components.errors import RecordError
 
 SCHEMA_VERSION = 1
+_HINTS: dict[type[Any], dict[str, Any]] = {}
 _ENVELOPE = frozenset({"type", "schema_version"})
 _EXPECTED: dict[type, str] = {
     str: "text",
@@ -43,11 +43,14 @@ def envelope_of(cls: type[Any]) -> dict[str, Any]:
     return {"type": cls.__name__, "schema_version": SCHEMA_VERSION}
 
 
-@functools.cache
-def hints_of(cls: Any) -> Mapping[str, Any]:
+def hints_of(cls: type[Any]) -> Mapping[str, Any]:
     """Return the type hint of each field; kept, because working them out is slow."""
-    fields = {item.name for item in dataclasses.fields(cls)}
-    return {name: hint for name, hint in typing.get_type_hints(cls).items() if name in fields}
+    hints = _HINTS.get(cls)
+    if hints is None:
+        fields = {item.name for item in dataclasses.fields(cls)}
+        known = typing.get_type_hints(cls).items()
+        hints = _HINTS[cls] = {name: hint for name, hint in known if name in fields}
+    return hints
 
 
 def decode(cls: type[Any], value: Any, *, path: str, nested: bool = False) -> Any:
