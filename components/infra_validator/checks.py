@@ -140,7 +140,8 @@ class _Checks:
         except AnswerError as error:
             raise ModelFault(
                 check,
-                f"Asked {what}, the server answered {error}{quote_log(server.log_path)}",
+                f"Asked {what}, the server answered {error}{_hint(error)}"
+                f"{quote_log(server.log_path)}",
             ) from error
 
     def _check_declared(self, served: Answers) -> Finding:
@@ -237,6 +238,15 @@ class _Checks:
         raise ModelFault(
             check, f"A request with the inputs {sorted(inputs)}, wrong ones, got an answer."
         )
+
+
+def _hint(error: AnswerError) -> str:
+    if "Could not find variable" not in error.details:
+        return ""
+    return (
+        " (the SavedModel lacks variables that its signature uses: a Keras 3 model written by "
+        "tf.saved_model.save doesn't track them; write it by model.export(…))"
+    )
 
 
 def _examples_input(name: str, signature: Any) -> str:

@@ -1,0 +1,145 @@
+"""Which version answers while folders come, break and go; TensorFlow Serving's transitions."""
+
+import threading
+
+import pytest
+
+from components.errors import InvalidModelError
+
+
+class FakeServable:
+    def __init__(self, path, number):
+        if (path / "broken").exists():
+            raise InvalidModelError("broken bytes")
+        self.number = number
+        self.is_closed = False
+
+    def close(self):
+        self.is_closed = True
+
+
+class Folder:
+    """A base path, and the model that is served from it."""
+
+    def __init__(self, path):
+        from components.model_server.served_model import ServedModel
+
+        self.path = path
+        self.loads = []
+        self.model = ServedModel("m", path, self._load)
+
+    def _load(self, path, number):
+        self.loads.append(number)
+        return FakeServable(path, number)
+
+    def add(self, name, *, broken=False):
+        (self.path / name).mkdir()
+        if broken:
+            (self.path / name / "broken").touch()
+        self.model.poll()
+
+    def take(self, name):
+        (self.path / name).rename(self.path / f"{name}.withdrawn")
+        self.model.poll()
+
+    def answering(self):
+        with self.model.lease(None) as servable:
+            return servable.number
+
+    def states(self):
+        return {status.number: status.state.name for status in self.model.statuses()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+def test_the_newest_version_answers_and_the_old_one_ends(folder):
+    folder.add("1")
+    folder.add("20130801000000")
+    assert folder.answering() == 20130801000000
+    assert folder.states() == {20130801000000: "AVAILABLE", 1: "END"}
+
+
+def test_of_several_at_the_start_only_the_newest_is_loaded(folder):
+    (folder.path / "9").mkdir()
+    folder.add("10")
+    assert folder.loads == [10]
+
+
+def test_an_older_version_that_comes_later_changes_nothing(folder):
+    folder.add("5")
+    folder.add("4")
+    assert (folder.answering(), folder.loads) == (5, [5])
+
+
+def test_a_broken_new_version_leaves_the_old_one_and_is_not_tried_again(folder):
+    folder.add("1")
+    folder.add("2", broken=True)
+    folder.model.poll()
+    assert folder.answering() == 1
+    assert folder.loads == [1, 2]
+    newest = folder.model.statuses()[0]
+    assert (newest.number, newest.state.name, newest.message) == (2, "END", "broken bytes")
+
+
+def test_a_version_that_goes_and_comes_back_is_tried_anew(folder):
+    folder.add("1")
+    folder.add("2", broken=True)
+    folder.take("2")
+    folder.add("2")
+    assert folder.answering() == 2
+
+
+def test_a_withdrawn_version_gives_way_to_the_one_below(folder):
+    folder.add("1")
+    folder.add("2")
+    folder.take("2")
+    assert folder.answering() == 1
+
+
+def test_an_empty_folder_unloads_and_a_missing_one_does_not(folder):
+    from components.model_server.status import RequestError
+
+    folder.add("1")
+    away = folder.path.rename(folder.path.parent / "away")
+    folder.model.poll()
+    assert folder.answering() == 1
+    away.rename(folder.path)
+    folder.take("1")
+    with pytest.raises(RequestError, match=r"Servable not found for request: Latest\(m\)"):
+        folder.answering()
+
+
+@pytest.mark.parametrize(
+    "name", ["1.withdrawn", ".imprimatur", "v3", "1e3", "99999999999999999999"]
+)
+def test_other_names_are_no_versions(folder, name):
+    folder.add("1")
+    folder.add(name)
+    assert list(folder.states()) == [1]
+
+
+@pytest.mark.parametrize(("name", "number"), [("00000123", 123), ("+4", 4), ("0", 0)])
+def test_whole_names_that_are_numbers_are_versions(folder, name, number):
+    folder.add(name)
+    assert folder.answering() == number
+
+
+def test_an_unload_waits_for_the_requests_that_run(folder):
+    folder.add("1")
+    with folder.model.lease(None) as servable:
+        polling = threading.Thread(target=folder.add, args=("2",))
+        polling.start()
+        while folder.states().get(2) != "AVAILABLE" or folder.states()[1] != "UNLOADING":
+            polling.join(0.01)
+        assert not servable.is_closed
+    polling.join()
+    assert servable.is_closed
+
+
+def test_waiting_for_the_first_version_ends_with_the_stop(folder):
+    stop = threading.Event()
+    stop.set()
+    assert folder.model.poll_until_settled(stop, 0.0) is None
