@@ -4,6 +4,7 @@ Format: per record its length (8 bytes, little endian), a masked CRC-32C of that
 masked CRC-32C of them. Source: `tensorflow/core/lib/io/record_writer.cc`.
 """
 
+import functools
 import gzip
 import struct
 from collections.abc import Iterable, Iterator
@@ -46,10 +47,13 @@ def write_records(path: Path, records: Iterable[bytes]) -> None:
 
 def frame(record: bytes) -> bytes:
     """Return a record as it stands in a file: between its length and its checksum."""
-    length = _LENGTH.pack(len(record))
-    return b"".join(
-        (length, _CHECK.pack(_masked_crc(length)), record, _CHECK.pack(_masked_crc(record)))
-    )
+    return b"".join((_header(len(record)), record, _CHECK.pack(_masked_crc(record))))
+
+
+@functools.lru_cache(maxsize=4096)  # records of a table have few different lengths
+def _header(num_bytes: int) -> bytes:
+    length = _LENGTH.pack(num_bytes)
+    return length + _CHECK.pack(_masked_crc(length))
 
 
 def _read_record(file: IO[bytes], header: bytes) -> bytes:
