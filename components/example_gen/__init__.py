@@ -10,12 +10,16 @@ floats, decimals                              ``float_list``: 32 bits
 text, binary, dictionaries of them            ``bytes_list``; text as UTF-8
 timestamps, dates                             ``int64_list``: whole seconds since 1970 UTC, rounded
                                               down
-lists of the above                            all values of the list
+lists of the above, also of fixed size        all values of the list
 null                                          the feature is left out of that example
 anything else (structs, maps, durations, …)   refused by name
 ============================================  =====================================================
 
-The same rows in the same order give the same bytes, wherever zlib is the same.
+A value that doesn't fit is an error, never another value. A split that gets no row while others do
+is an error too: what trains or evaluates on it couldn't.
+
+The same rows of the same types in the same order give the same bytes, however the files hold them,
+wherever zlib is the same.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -5,6 +5,7 @@ import os
 import sys
 
 from components import command_line
+from components.errors import ConfigurationError
 from components.records import Examples, Refusal
 
 
@@ -27,7 +28,7 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="CRON",
         help="the newest whole interval of this schedule that the data covers",
     )
-    parser.add_argument("--timezone", default="UTC", help="of --newest-interval; default UTC")
+    parser.add_argument("--timezone", help="of --newest-interval; default UTC")
     parser.add_argument(
         "--ends-by", metavar="TIME", help="of --newest-interval: prefer one that ends by then"
     )
@@ -38,11 +39,16 @@ def _build_parser() -> argparse.ArgumentParser:
         help='default {"train": 2, "eval": 1}, by a hash of the row; also {"weights": {…}, '
         '"by": "time"} or {"weights": {…}, "key": COLUMN}',
     )
-    parser.add_argument("--features", metavar="A,B,…", help="columns to keep; default all")
+    parser.add_argument(
+        "--features",
+        action="append",
+        metavar="A,B,…",
+        help="columns to keep; default all; may be repeated",
+    )
     parser.add_argument(
         "--num-workers",
         type=int,
-        default=os.cpu_count(),
+        default=_num_cores(),
         metavar="N",
         help="processes that encode, for large windows; default one a core",
     )
@@ -51,22 +57,41 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _num_cores() -> int:
+    """Return how many cores this process may use: a container may be allowed fewer than are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _execute(arguments: argparse.Namespace) -> Examples | Refusal:
     from components.example_gen import IntervalRequest, generate
     from components.example_gen.split import DEFAULT_WEIGHTS
 
     window = arguments.window
     if arguments.newest_interval is not None:
-        window = IntervalRequest(arguments.newest_interval, arguments.timezone, arguments.ends_by)
+        zone = arguments.timezone or "UTC"
+        window = IntervalRequest(arguments.newest_interval, zone, arguments.ends_by)
+    elif arguments.timezone is not None or arguments.ends_by is not None:
+        raise ConfigurationError(
+            "--timezone and --ends-by say which interval --newest-interval takes; without it "
+            "leave them out"
+        )
     return generate(
         source=arguments.source,
         output_dir=arguments.output_dir,
         window=window,
         time_column=arguments.time_column,
         splits=arguments.splits if arguments.splits is not None else DEFAULT_WEIGHTS,
-        features=arguments.features.split(",") if arguments.features else None,
+        features=_split_at_commas(arguments.features),
         num_workers=arguments.num_workers,
     )
+
+
+def _split_at_commas(values: list[str] | None) -> list[str] | None:
+    if values is None:
+        return None
+    return [name.strip() for value in values for name in value.split(",")]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from components.parent_death import die_with_parent
 from components.tfrecord import frame
 
 GZIP_LEVEL = 1
-SERIAL_BATCHES = 8
+SERIAL_BATCHES = 4
 """Fewer than these are done before other processes would have started."""
 
 
@@ -99,6 +99,12 @@ def _encode_in_pool(
         initializer=_start_worker,
         initargs=(encoder, os.getpid()),
     ) as pool:
+        started = [pool.submit(_is_started) for _ in range(num_workers)]
+        while not any(start.done() for start in started):  # importing takes them a second or two
+            batch = next(batches, None)
+            if batch is None:
+                return
+            yield encoder.encode(batch)
         waiting: collections.deque[Future[list[Encoded]]] = collections.deque()
         for batch in batches:
             waiting.append(pool.submit(_encode_in_worker, batch))
@@ -114,6 +120,10 @@ _worker_encoder: list[BatchEncoder] = []
 def _start_worker(encoder: BatchEncoder, parent_pid: int) -> None:
     die_with_parent(parent_pid)
     _worker_encoder[:] = [encoder]
+
+
+def _is_started() -> None:
+    """Answer, which a worker can do once it has imported everything."""
 
 
 def _encode_in_worker(batch: pa.RecordBatch) -> list[Encoded]:

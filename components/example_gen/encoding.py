@@ -1,14 +1,13 @@
 """Encodes Arrow record batches as serialized `tf.Example`s with tfx_bsl's C++ coder."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from components.errors import DataError
-from components.example_gen.source import epoch_seconds, is_time
+from components.example_gen.feature_type import feature_type, is_list, is_time
+from components.example_gen.moment import epoch_seconds
 
 _CONTINUES = 0x80
 
@@ -22,7 +21,7 @@ class ExampleEncoder:
 
     def __init__(self, schema: pa.Schema) -> None:
         for field in schema:
-            _feature_type(field.type, field.name)
+            feature_type(field.type, field.name)
         self._encoder = RecordBatchToExamplesEncoder()
 
     def encode(self, batch: pa.RecordBatch) -> list[bytes]:
@@ -39,35 +38,9 @@ class ExampleEncoder:
         return [_sort_features(example) for example in self._encoder.encode(lists)]
 
 
-def _feature_type(kind: pa.DataType, name: str) -> pa.DataType:
-    """Return int64, float32 or large_binary, as the module `components.example_gen` lists."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _feature_type(kind.value_type, name)
-    if pa.types.is_dictionary(kind):
-        return _feature_type(kind.value_type, name)
-    choices: Sequence[tuple[bool, pa.DataType]] = (
-        (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or is_time(kind), pa.int64()),
-        (pa.types.is_floating(kind) or pa.types.is_decimal(kind), pa.float32()),
-        (_is_bytes(kind) or pa.types.is_null(kind), pa.large_binary()),
-    )
-    for fits, feature in choices:
-        if fits:
-            return feature
-    raise DataError(
-        f"the column {name!r} holds {kind}, which has no place in a tf.Example; leave it out "
-        "with --features, or convert it to numbers, text, times or lists of them"
-    )
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    return bool(text or binary or pa.types.is_fixed_size_binary(kind))
-
-
 def _as_lists(column: pa.Array, name: str) -> pa.Array:
     """Return a column as lists, the form that the coder takes: none for null, else the values."""
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+    if is_list(column.type):
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         values = column.flatten()
         if values.null_count:
@@ -76,23 +49,45 @@ def _as_lists(column: pa.Array, name: str) -> pa.Array:
             )
     else:
         lengths = pc.cast(column.is_valid(), pa.int64())
-        values = column.drop_null()
+        values = _without_view(column).drop_null()
     offsets = np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False))])
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), _as_values(values, name))
+
+
+def _without_view(column: pa.Array) -> pa.Array:
+    view = pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type)
+    return column.cast(pa.large_binary()) if view else column
 
 
 def _as_values(values: pa.Array, name: str) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if is_time(values.type):
-        return epoch_seconds(values)
-    target = _feature_type(values.type, name)
+        return epoch_seconds(values, name)
+    target = feature_type(values.type, name)
     try:
-        return values.cast(target, safe=pa.types.is_integer(values.type))
+        converted = values.cast(target, safe=pa.types.is_integer(values.type))
     except pa.ArrowInvalid as error:
         raise DataError(
             f"the column {name!r} holds a value that doesn't fit {target}: {error}"
         ) from error
+    if target == pa.float32():
+        _check_finite(values, converted, name)
+    return converted
+
+
+def _check_finite(values: pa.Array, converted: pa.Array, name: str) -> None:
+    """Refuse what became infinite by losing bits; what was infinite before stays so."""
+    infinite = converted.filter(pc.is_inf(converted))
+    if not len(infinite):
+        return
+    before = values.filter(pc.is_inf(converted)).cast(pa.float64())
+    beyond = before.filter(pc.is_finite(before))
+    if len(beyond):
+        raise DataError(
+            f"the column {name!r} holds {beyond[0].as_py()!r}, which doesn't fit the 32 bits of a "
+            "feature's float; scale the column, or leave it out with --features"
+        )
 
 
 def _sort_features(example: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """The public function: a table's rows of one window, as TFRecord files by split."""
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ def generate(
     """Write the rows of a window as serialized `tf.Example`s.
 
     Args:
-        source: a CSV or Parquet file, a folder of them, or a glob.
+        source: a CSV (also ``.gz``, or ``.zip`` of one) or Parquet file, a folder of them, or a
+            glob.
         output_dir: made whole or not at all.
         window: which rows, by `time_column`; an `IntervalRequest` picks the newest interval that
             the data covers. Without a time column it is a label and drops no row.
@@ -48,23 +50,23 @@ def generate(
 
     Raises:
         ConfigurationError: arguments that don't fit together, or no such source.
-        DataError: the data can't be read, or lacks a column.
+        DataError: the data can't be read, lacks a column, or leaves a split without rows.
     """
-    table = Table(str(source), time_column)
-    if isinstance(window, IntervalRequest):
-        window = _find_newest(window, table)
-    names = list(features) if features is not None else table.schema.names
-    table.check_columns(names, "the feature")
+    if num_workers < 1:
+        raise ConfigurationError(f"num_workers is {num_workers}; expected at least 1")
     config = splits if isinstance(splits, SplitConfig) else SplitConfig.from_json(splits)
+    table = Table(str(source), time_column)
+    names = _feature_names(features, table)
     target = Path(output_dir).absolute()
     with artifacts.new_directory(target) as staging:
+        if isinstance(window, IntervalRequest):
+            window = _find_newest(window, table)
+            if window is None:
+                return _refuse(_empty(table, None), staging)
         plan = _Plan(config, window, num_workers)
         counts = _write_splits(staging, table, names, Splitter(config, table, window), plan)
         if not any(counts.values()):
-            refusal = _empty(table, window)
-            _remove_splits(staging, config)
-            artifacts.write_record(refusal, staging)
-            return refusal
+            return _refuse(_empty(table, window), staging)
         _check_filled(counts, window)
         examples = Examples(
             uri=str(target),
@@ -75,6 +77,18 @@ def generate(
         artifacts.write_record(examples, staging)
     _log.info("wrote %s examples of %s to %s", counts, window or "all time", target)
     return examples
+
+
+def _feature_names(features: Sequence[str] | None, table: Table) -> list[str]:
+    if features is None:
+        return list(table.schema.names)
+    names = list(features)
+    if isinstance(features, str) or not names or len(set(names)) < len(names):
+        raise ConfigurationError(
+            f"features is {features!r}; expected a list of different columns, at least one"
+        )
+    table.check_columns(names, "the feature")
+    return names
 
 
 def _find_newest(request: IntervalRequest, table: Table) -> Window | None:
@@ -105,15 +119,15 @@ def _write_splits(
     return dict(zip(plan.config.names, counts, strict=True))
 
 
-def _remove_splits(staging: Path, config: SplitConfig) -> None:
-    for name in config.names:
-        for file in (staging / f"Split-{name}").iterdir():
-            file.unlink()
-        (staging / f"Split-{name}").rmdir()
+def _refuse(refusal: Refusal, staging: Path) -> Refusal:
+    for directory in staging.iterdir():
+        shutil.rmtree(directory)
+    artifacts.write_record(refusal, staging)
+    return refusal
 
 
 def _empty(table: Table, window: Window | None) -> Refusal:
-    if window is None or table.time_column is None:
+    if table.time_column is None:
         message = f"The source {table.source} has no rows."
     elif table.span is None:
         message = f"No row of {table.source} has a time in the column {table.time_column}."

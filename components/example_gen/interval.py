@@ -4,21 +4,19 @@ Rule (4) of a run's window: the newest whole interval of the data that ends by t
 interval end if there is one, else the newest.
 """
 
-import itertools
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import CroniterError, croniter
 
-from components.errors import ConfigurationError, DataError
-from components.example_gen.source import Span
+from components.errors import ConfigurationError
+from components.example_gen.moment import Span
 from components.records import Window
 
+_HOUR_FIELD = 1
 _log = logging.getLogger(__name__)
-_MAX_STEPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class IntervalRequest:
         cron: five fields, as Airflow's `CronDataIntervalTimetable` takes them (the same library
             reads both); also ``@monthly`` and the like.
         timezone: an IANA name; the schedule's wall clock.
-        ends_by: ISO 8601; prefer an interval that ends by then.
+        ends_by: ISO 8601, naive read as UTC; prefer an interval that ends by then.
     """
 
     cron: str
@@ -38,75 +36,107 @@ class IntervalRequest:
 
     def __post_init__(self) -> None:
         try:
-            croniter(self.cron)
-        except (CroniterError, ValueError) as error:
+            croniter(self.cron).get_next()
+        except (CroniterError, ValueError, AttributeError) as error:
             raise ConfigurationError(
-                f"the schedule {self.cron!r} isn't a cron expression: {error}; expected for "
-                "instance '0 0 1 * *' or '@monthly'"
+                f"the schedule {self.cron!r} isn't a cron expression that ever fires: {error}; "
+                "expected for instance '0 0 1 * *' or '@monthly'"
             ) from error
         try:
             ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ConfigurationError(
                 f"the time zone {self.timezone!r} isn't known; expected an IANA name, for "
                 "instance 'UTC' or 'America/New_York'"
             ) from error
+        self.limit  # noqa: B018 - reads ends_by, to refuse it here
+
+    @property
+    def limit(self) -> datetime | None:
+        """The moment of `ends_by`. A run's may hold microseconds, where a person pressed a button.
+
+        Raises:
+            ConfigurationError: not a time.
+        """
+        if self.ends_by is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(self.ends_by)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"ends_by is {self.ends_by!r}; expected an ISO 8601 time, for instance "
+                "2013-06-01T00:00:00Z"
+            ) from error
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
 
 
 def newest_window(request: IntervalRequest, span: Span) -> Window:
     """Return the newest whole interval of the data.
 
-    An interval is whole if the data reaches from its start or before (to the second schedule tick
-    before, for the first one: data rarely begins on the tick) to its end. The data reaches to a
-    tick if a row lies at it or after it. If no interval is whole, the data is younger than its
-    first interval is long: then the interval that holds the data is taken, and the log says so.
-
-    Raises:
-        DataError: the schedule has no ticks around the data.
+    An interval is whole if a row lies at its end or after it. The one in which the data begins
+    counts too: data rarely begins on the tick. If none is whole, because the data doesn't reach
+    the first tick, the interval that holds its last row is taken, and the log says so.
     """
-    ends = list(_whole_ends(request, span))
-    if not ends:
-        end = next(_ticks(request, span.last))
-        _log.warning("no whole interval of %r in the data (%s)", request.cron, span)
-        return _window(_tick_before(request, end), end)
-    limit = None if request.ends_by is None else Window(request.ends_by, "9999-01-01").start_time
-    before = [end for end in ends if limit is None or end <= limit]
-    end = before[-1] if before else ends[-1]
-    window = _window(_tick_before(request, end), end)
+    limit = request.limit
+    end = _last_tick(request, span.last if limit is None else min(span.last, limit))
+    rule = "" if limit is None else f" that ends by {request.ends_by}"
+    if limit is not None and end <= span.first:
+        end = _last_tick(request, span.last)
+        rule = f"; none ends by {request.ends_by}"
+    if end <= span.first:
+        end = _next_tick(request, span.last)
+        window = _window(_previous_tick(request, end), end)
+        _log.warning(
+            "window %s: no whole interval of %r in the data (%s), so the one with its last row",
+            window,
+            request.cron,
+            span,
+        )
+        return window
+    window = _window(_previous_tick(request, end), end)
     _log.info(
-        "window %s: the newest whole interval of %r in the data (%s)%s",
+        "window %s: newest whole interval of %r in the data (%s)%s",
         window,
         request.cron,
         span,
-        _reason(request.ends_by, found=bool(before)),
+        rule,
     )
     return window
 
 
-def _reason(ends_by: str | None, *, found: bool) -> str:
-    if ends_by is None:
-        return ""
-    return f" that ends by {ends_by}" if found else f"; none ends by {ends_by}"
+def _last_tick(request: IntervalRequest, moment: datetime) -> datetime:
+    tick = _next_tick(request, moment)
+    while tick > moment:
+        tick = _previous_tick(request, tick)
+    return tick
 
 
-def _whole_ends(request: IntervalRequest, span: Span) -> Iterator[datetime]:
-    ticks = itertools.islice(_ticks(request, span.first), _MAX_STEPS)
-    return itertools.takewhile(lambda tick: tick <= span.last, ticks)
+def _next_tick(request: IntervalRequest, moment: datetime) -> datetime:
+    return _step(request, moment, forward=True)
 
 
-def _ticks(request: IntervalRequest, after: datetime) -> Iterator[datetime]:
-    iterator = croniter(request.cron, after.astimezone(ZoneInfo(request.timezone)))
+def _previous_tick(request: IntervalRequest, moment: datetime) -> datetime:
+    return _step(request, moment, forward=False)
+
+
+def _step(request: IntervalRequest, moment: datetime, *, forward: bool) -> datetime:
+    """Return the tick after or before a moment, as `airflow.timetables._cron.CronMixin` finds it.
+
+    The schedule runs on the wall clock without offsets. One that fires every hour keeps its
+    distance across a change of the clocks; another fires at the wall clock's time, where that
+    stands twice at the second, where it is left out as much later as the clocks were put forward.
+    """
+    zone = ZoneInfo(request.timezone)
+    wall = moment.astimezone(zone).replace(tzinfo=None, fold=0)
+    schedule = croniter(request.cron, wall)
     while True:
-        try:
-            yield iterator.get_next(datetime).astimezone(UTC)
-        except CroniterError as error:
-            raise DataError(f"the schedule {request.cron!r} has no tick after {after}") from error
-
-
-def _tick_before(request: IntervalRequest, moment: datetime) -> datetime:
-    iterator = croniter(request.cron, moment.astimezone(ZoneInfo(request.timezone)))
-    previous: datetime = iterator.get_prev(datetime)
-    return previous.astimezone(UTC)
+        tick: datetime = schedule.get_next(datetime) if forward else schedule.get_prev(datetime)
+        if schedule.expanded[_HOUR_FIELD] == ["*"]:
+            return moment.astimezone(UTC) + (tick - wall)
+        found = max(tick.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if found != moment and (found > moment) == forward:
+            return found
 
 
 def _window(start: datetime, end: datetime) -> Window:

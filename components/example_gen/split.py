@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from components.errors import ConfigurationError, DataError
-from components.example_gen.source import Table, epoch_seconds
+from components.example_gen.moment import epoch_seconds
+from components.example_gen.source import Table
 from components.records import Window
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {"train": 2, "eval": 1}
@@ -92,6 +93,7 @@ class Splitter:
         self._time_column = table.time_column
         if config.key is not None:
             table.check_columns([config.key], "the key of the splits")
+            _check_is_scalar(table.schema.field(config.key))
         if config.by == "time":
             self._bounds = _time_bounds(config, table, window)
         else:
@@ -118,7 +120,7 @@ class Splitter:
                     f"{column.null_count} rows have no time in the column {self._time_column!r}; "
                     "to split by time, give a window, which leaves them out, or fill them"
                 )
-            seconds = epoch_seconds(column).to_pylist()
+            seconds = epoch_seconds(column, str(self._time_column)).to_pylist()
             return [bisect.bisect_right(self._bounds, second) for second in seconds]
         if self._config.key is None:
             return [bisect.bisect_right(self._bounds, _hash(example)) for example in examples]
@@ -128,6 +130,14 @@ class Splitter:
             for value in set(values)
         }
         return [split_of[value] for value in values]
+
+
+def _check_is_scalar(field: pa.Field) -> None:
+    if pa.types.is_nested(field.type):
+        raise DataError(
+            f"the key of the splits {field.name!r} holds {field.type}; expected one number, text "
+            "or time a row"
+        )
 
 
 def _time_bounds(config: SplitConfig, table: Table, window: Window | None) -> list[int]:

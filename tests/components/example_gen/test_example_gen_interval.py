@@ -7,7 +7,7 @@ import pytest
 
 from components.errors import ConfigurationError
 from components.example_gen import IntervalRequest, generate, newest_window
-from components.example_gen.source import Span
+from components.example_gen.moment import Span
 
 YEAR_2013 = Span(
     datetime(2013, 1, 1, 10, tzinfo=UTC),
