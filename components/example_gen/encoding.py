@@ -49,14 +49,9 @@ def _as_lists(column: pa.Array, name: str) -> pa.Array:
             )
     else:
         lengths = pc.cast(column.is_valid(), pa.int64())
-        values = _without_view(column).drop_null()
+        values = column.drop_null()
     offsets = np.concatenate([[0], np.cumsum(lengths.to_numpy(zero_copy_only=False))])
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), _as_values(values, name))
-
-
-def _without_view(column: pa.Array) -> pa.Array:
-    view = pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type)
-    return column.cast(pa.large_binary()) if view else column
 
 
 def _as_values(values: pa.Array, name: str) -> pa.Array:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from components.errors import DataError
 from components.example_gen.feature_type import is_text, is_time
 
-_OFFSET = r"[T :].*[+-]\d\d(:?\d\d)?$|[Zz]$"
+_OFFSET = r"[T :].*[+-]\d\d(:?\d\d)?$|Z$"
 _BEYOND_MICROSECONDS = r"(\.\d{6})\d+"
 
 
@@ -51,7 +51,8 @@ def _read_text(column: pa.Array, name: str) -> pa.Array:
         return text.cast(pa.timestamp("us"))  # the usual case, and the fast one
     except pa.ArrowInvalid:
         pass
-    text = pc.replace_substring_regex(pc.utf8_upper(text), _BEYOND_MICROSECONDS, r"\1")
+    text = pc.replace_substring_regex(text, _BEYOND_MICROSECONDS, r"\1")
+    text = pc.replace_substring_regex(text, "z$", "Z")
     zoned = pc.match_substring_regex(text, _OFFSET)
     nothing = pa.scalar(None, pa.string())
     try:

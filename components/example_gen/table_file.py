@@ -141,7 +141,20 @@ def _read_parquet(
         groups = list(range(parquet.num_row_groups))
         if window is not None and time_column is not None:
             groups = [group for group in groups if _may_hold(parquet, group, time_column, window)]
-        yield from parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(columns))
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(columns)):
+            yield _without_views(batch)
+
+
+def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the same rows in types that Arrow can filter, which it can't do with views."""
+    for index, field in enumerate(batch.schema):
+        if pa.types.is_string_view(field.type):
+            text = batch.column(index).cast(pa.large_string())
+            batch = batch.set_column(index, field.name, text)
+        elif pa.types.is_binary_view(field.type):
+            binary = batch.column(index).cast(pa.large_binary())
+            batch = batch.set_column(index, field.name, binary)
+    return batch
 
 
 def _may_hold(parquet: pq.ParquetFile, group: int, time_column: str, window: Window) -> bool:

@@ -79,3 +79,38 @@ def test_needs_a_time_column(tmp_path):
             window=IntervalRequest("@daily"),
             output_dir=tmp_path / "out",
         )
+
+
+@pytest.mark.parametrize("cron", ["@hourly", "* * * * *"])
+def test_finds_the_newest_of_very_many_intervals(cron):
+    years = Span(datetime(1990, 1, 1, tzinfo=UTC), datetime(2013, 1, 1, tzinfo=UTC))
+    assert newest_window(IntervalRequest(cron), years).end == "2013-01-01T00:00:00Z"
+
+
+def test_takes_a_moment_with_microseconds_as_a_button_gives_it():
+    request = IntervalRequest("@monthly", ends_by="2013-06-01T00:00:00.000001+00:00")
+    assert newest_window(request, YEAR_2013).end == "2013-06-01T00:00:00Z"
+    request = IntervalRequest("@monthly", ends_by="2013-05-31T23:59:59.999999+00:00")
+    assert newest_window(request, YEAR_2013).end == "2013-05-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("ends_by", "expected"),
+    [
+        # 2:30 doesn't exist on 10 March 2013; on 3 November the offset changes before it
+        ("2013-03-10T12:00:00Z", "2013-03-09T07:30:00Z/2013-03-10T07:30:00Z"),
+        ("2013-03-10T07:29:00Z", "2013-03-08T07:30:00Z/2013-03-09T07:30:00Z"),
+        ("2013-11-03T12:00:00Z", "2013-11-02T06:30:00Z/2013-11-03T07:30:00Z"),
+    ],
+)
+def test_follows_the_clocks_when_they_change(ends_by, expected):
+    request = IntervalRequest("30 2 * * *", "America/New_York", ends_by)
+    assert str(newest_window(request, YEAR_2013)) == expected
+
+
+def test_says_which_rule_applied(caplog):
+    caplog.set_level("INFO")
+    newest_window(IntervalRequest("@monthly", ends_by="2013-06-15"), YEAR_2013)
+    assert "that ends by 2013-06-15" in caplog.text
+    newest_window(IntervalRequest("@monthly", ends_by="2012-06-15"), YEAR_2013)
+    assert "none ends by 2012-06-15" in caplog.text
