@@ -79,7 +79,7 @@ def push(
 def execute(request: PushRequest) -> PushedModel | Refusal:
     """Push, evaluating again as long as something else becomes live meanwhile."""
     options = request.options
-    for _ in range(reevaluation.MAX_ROUNDS + 1):
+    for rounds_left in reversed(range(reevaluation.MAX_ROUNDS + 1)):
         with locked(
             request.base_directory, create=True, timeout_seconds=options.lock_timeout_seconds
         ) as folder:
@@ -88,9 +88,10 @@ def execute(request: PushRequest) -> PushedModel | Refusal:
             return outcome
         if options.reevaluate_with is None:
             return outcome.refusal
-        request = reevaluation.renew(request, outcome.blessing)
+        if rounds_left > 0:
+            request = reevaluation.renew(request, outcome.blessing)
     raise PushError(
-        f"what is live changed {reevaluation.MAX_ROUNDS + 1} times while this model was evaluated; "
+        f"what is live changed again after {reevaluation.MAX_ROUNDS} new evaluations; "
         "try again when fewer models are pushed at once"
     )
 

@@ -17,6 +17,7 @@ from components.pusher.request import PushRequest
 from components.records import Blessing
 
 MAX_ROUNDS = 3
+EVALUATOR = (sys.executable, "-m", "components.evaluator")
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +47,7 @@ def _evaluate(request: PushRequest, inputs: Mapping[str, Any]) -> Blessing:
         raise ConfigurationError("reevaluate_with needs the model that was evaluated; give model")
     with tempfile.TemporaryDirectory(prefix="imprimatur-") as directory:
         command = [
-            *(sys.executable, "-m", "components.evaluator"),
+            *EVALUATOR,
             *("--model", records.dump(request.model)),
             *("--examples", _as_argument(inputs["examples"])),
             *("--eval-config", _as_argument(inputs["eval_config"])),
