@@ -1,17 +1,23 @@
-"""Rows per second and memory of `example_gen`, against a Python loop over `tf.train.Example`.
+"""Rows per second and memory of `example_gen`: ``python -m benchmarks.example_gen``.
 
-Run: python -m benchmarks.example_gen [--rows N]. Prints one line a measurement; the loop does a
-part of the rows and is scaled up.
+A Python loop over `tf.train.Example` is what a user would write instead; it does a part of the rows
+and gets them as Python values for nothing. All run in turn, each in its own process. Wall time
+says little on a machine that does other work, so CPU time stands beside it.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -19,69 +25,133 @@ from components.example_gen import generate
 from models.flight_delays import data
 
 LOOP_ROWS = 20_000
+Times = tuple[float, float]
+"""Wall seconds and CPU seconds."""
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--copies", type=int, default=10, help="for the memory at many rows")
+@dataclass(frozen=True)
+class Measurement:
+    """What one process and its children took to write a number of rows."""
+
+    rows: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_mebibytes: float
+    """Of all processes together; an upper bound: each at its own peak."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows:>9,} rows {self.rows / self.wall_seconds:>9,.0f} rows/s "
+            f"{self.rows / self.cpu_seconds:>9,.0f} rows/CPU s {self.peak_mebibytes:>5.0f} MiB"
+        )
+
+
+def main() -> None:
+    """Measure, print a table and one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--copies", type=int, default=10, help="of all flights, for the memory")
+    parser.add_argument("--num-workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        flights = Path(folder) / "flights.parquet"
-        data.main(["--output", str(flights)])
-        table = pq.read_table(flights)
-        many = Path(folder) / "many.parquet"
-        with pq.ParquetWriter(many, table.schema) as writer:
-            for _ in range(arguments.copies):
-                writer.write_table(table)
-        loop_rate = _in_child(_loop, flights, Path(folder) / "loop")[0]
-        print(f"tf.train.Example loop       {loop_rate:>9,.0f} rows/s")
-        for name, source, rows, workers in (
-            ("example_gen, 1 process", flights, table.num_rows, 1),
-            (f"example_gen, {os.cpu_count()} processes", flights, table.num_rows, os.cpu_count()),
-            (f"the same, {arguments.copies} x rows", many, arguments.copies * table.num_rows, os.cpu_count()),
-        ):
-            rate, peak = _in_child(_generate, source, Path(folder) / name, rows, workers)
-            ratio = rate / loop_rate
-            print(f"{name:27} {rate:>9,.0f} rows/s  {ratio:5.1f} x  peak {peak / 1024:5.0f} MiB")
-    return 0
+        measured = measure(Path(folder), arguments.copies, arguments.num_workers)
+    for name, measurement in measured.items():
+        print(f"{name:>12} {measurement}", file=sys.stderr)
+    print(json.dumps(summary(measured)))
 
 
-def _in_child(function, *arguments) -> tuple[float, int]:  # noqa: ANN001, ANN002
+def measure(folder: Path, copies: int, num_workers: int) -> dict[str, Measurement]:
+    """Run the loop, and `example_gen` on one process, on all, and on more rows."""
+    flights, many = folder / "flights.parquet", folder / "many.parquet"
+    data.main(["--output", str(flights)])
+    table = pq.read_table(flights)
+    with pq.ParquetWriter(many, table.schema) as writer:
+        for _ in range(copies):
+            writer.write_table(table)
+    rows = table.num_rows
+    return {
+        "loop": in_child(loop, flights, folder / "loop", LOOP_ROWS, 1),
+        "1 process": in_child(write, flights, folder / "one", rows, 1),
+        f"{num_workers} workers": in_child(write, flights, folder / "all", rows, num_workers),
+        f"{copies} x rows": in_child(write, many, folder / "many", copies * rows, num_workers),
+    }
+
+
+def summary(measured: dict[str, Measurement]) -> dict[str, float]:
+    """Return the ratios that say something on any machine."""
+    looped, single, whole, many = measured.values()
+    return {
+        "rows_per_second": whole.rows / whole.wall_seconds,
+        "wall_ratio_to_loop": whole.rows / whole.wall_seconds * looped.wall_seconds / looped.rows,
+        "cpu_ratio_to_loop": single.rows / single.cpu_seconds * looped.cpu_seconds / looped.rows,
+        "memory_ratio_of_many_rows": many.peak_mebibytes / whole.peak_mebibytes,
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def in_child(
+    function: Callable[[Path, Path, int], Times],
+    source: Path,
+    output: Path,
+    rows: int,
+    workers: int,
+) -> Measurement:
+    """Run a function in a process of its own."""
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=_report, args=(writer, function, arguments))
+    process = context.Process(target=report, args=(writer, function, source, output, rows, workers))
     process.start()
-    result: tuple[float, int] = reader.recv()
+    writer.close()
+    measurement: Measurement = reader.recv()
     process.join()
-    return result
+    return measurement
 
 
-def _report(writer, function, arguments) -> None:  # noqa: ANN001
-    rate = function(*arguments)
-    writer.send((rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+def report(
+    writer: Connection,
+    function: Callable[[Path, Path, int], Times],
+    source: Path,
+    output: Path,
+    rows: int,
+    workers: int,
+) -> None:
+    """Send what the function took."""
+    wall, cpu = function(source, output, workers)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    peak = (own + (workers * children if workers > 1 else 0)) / 1024
+    writer.send(Measurement(rows, wall, cpu, peak))
 
 
-def _generate(source: Path, output: Path, rows: int, workers: int) -> float:
+def cpu_seconds() -> float:
+    """Return what this process and its ended children have taken of the processors."""
+    return sum(os.times()[:4])
+
+
+def write(source: Path, output: Path, workers: int) -> Times:
+    """Write all rows with `example_gen`, the start of its workers included."""
+    before = cpu_seconds()
     started = time.perf_counter()
     generate(source=source, output_dir=output, time_column="time_hour", num_workers=workers)
-    return rows / (time.perf_counter() - started)
+    return time.perf_counter() - started, cpu_seconds() - before
 
 
-def _loop(source: Path, output: Path) -> float:
+def loop(source: Path, output: Path, _workers: int) -> Times:
+    """Write a part of the rows as a script would; neither import nor reading counts."""
     import tensorflow as tf
 
     rows = pq.read_table(source).slice(0, LOOP_ROWS).to_pylist()
+    before = cpu_seconds()
     started = time.perf_counter()
     with tf.io.TFRecordWriter(str(output), tf.io.TFRecordOptions("GZIP")) as writer:
         for row in rows:
-            features = {name: _feature(tf, value) for name, value in row.items()}
+            features = {name: feature(tf, value) for name, value in row.items()}
             example = tf.train.Example(features=tf.train.Features(feature=features))
             writer.write(example.SerializeToString())
-    return LOOP_ROWS / (time.perf_counter() - started)
+    return time.perf_counter() - started, cpu_seconds() - before
 
 
-def _feature(tf, value):  # noqa: ANN001, ANN202
+def feature(tf: Any, value: Any) -> Any:
+    """Return a value as a feature; this table has texts, whole numbers and times."""
     if isinstance(value, str):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
     number = value if isinstance(value, int) or value is None else int(value.timestamp())
@@ -90,4 +160,4 @@ def _feature(tf, value):  # noqa: ANN001, ANN202
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

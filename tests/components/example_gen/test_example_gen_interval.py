@@ -64,6 +64,8 @@ def test_finds_the_span_of_the_data(tmp_path, suffix):
     [
         (("every month",), "'every month' isn't a cron expression"),
         (("@daily", "Mars/Olympus"), "the time zone 'Mars/Olympus' isn't known"),
+        (("@daily", "UTC", "soon"), "ends_by is 'soon'; expected an ISO 8601 time"),
+        (("0 0 30 2 *",), "isn't a cron expression that ever fires"),
     ],
 )
 def test_refuses_a_schedule_that_is_none(arguments, message):
