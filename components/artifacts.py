@@ -13,6 +13,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 import unicodedata
 import uuid
 from collections.abc import Collection, Iterator
@@ -141,11 +142,11 @@ def check_name(name: str, path: str) -> None:
 
 def _read_entry(root: Path, path: str) -> FileEntry:
     sha256 = hashlib.sha256()
-    buffer = bytearray(_BUFFER_BYTES)
-    view = memoryview(buffer)
     num_bytes = 0
     with (root / path).open("rb", buffering=0) as file:
         expected = os.fstat(file.fileno()).st_size
+        buffer = bytearray(min(_BUFFER_BYTES, expected + 1))
+        view = memoryview(buffer)
         while count := file.readinto(buffer):
             sha256.update(view[:count])
             num_bytes += count
@@ -190,10 +191,15 @@ def write_record(record: Any, directory: Path) -> None:
 
 
 def sync_tree(root: Path) -> None:
-    """Force the files and folders below, and the directory itself, to disk."""
+    """Force the files and folders below, and the directory itself, to disk.
+
+    What is neither is left alone: to open a pipe would wait for its other end.
+    """
     for folder, _, names in os.walk(root, topdown=False):
         for name in names:
-            sync(Path(folder) / name)
+            path = Path(folder) / name
+            if stat.S_ISREG(path.lstat().st_mode):
+                sync(path)
         sync(Path(folder))
 
 
@@ -217,9 +223,17 @@ def _check_replaceable(target: Path) -> None:
 def _put_in_place(staging: Path, target: Path) -> None:
     _check_replaceable(target)
     old = staging.with_suffix(".old")
-    if target.exists():
+    is_replacement = target.exists()
+    if is_replacement:
         _log.info("replacing %s", target)
         target.rename(old)
-    staging.rename(target)
+    try:
+        staging.rename(target)
+    except BaseException:
+        if is_replacement:
+            old.rename(target)
+        raise
     sync(target.parent)
+    if old.is_symlink():
+        old.unlink()
     shutil.rmtree(old, ignore_errors=True)

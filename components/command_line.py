@@ -5,6 +5,7 @@ usage answer at once; what it needs of TensorFlow is imported inside the functio
 """
 
 import argparse
+import ctypes
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from components.errors import (
     RecordError,
 )
 from components.parent_death import die_with_announced_parent
+from components.record_codec import json_line
 
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 _log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ def run(
             traceback.print_exc()
             _log.error("%s: %s", type(error).__name__, error)
             return EXIT_FAULT
-        out.write(json.dumps(result.to_json(), allow_nan=False, ensure_ascii=False) + "\n")
+        out.write(json_line(result.to_json()) + "\n")
         out.flush()
     return verdict_code(result)
 
@@ -94,12 +96,16 @@ def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
 
 def _read_json_object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"{text!r} isn't JSON: {error}") from error
     if not isinstance(value, dict):
         raise ConfigurationError(f"{text!r} isn't a JSON object; expected for instance {{}}")
     return value
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ConfigurationError(f"{text} is no JSON; expected a finite number, or null")
 
 
 def _record_reader(*kinds: type[T]) -> Callable[[str], T]:
@@ -167,5 +173,6 @@ def _reserved_stdout() -> Iterator[TextIO]:
             yield out
     finally:
         sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)  # what C code printed and libc still holds
         os.dup2(kept, 1)
         os.close(kept)

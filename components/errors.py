@@ -78,12 +78,12 @@ class ServerDiedError(ServingError):
 
     Args:
         message: for a person.
-        exit_code: as `subprocess.Popen.returncode`: negative is a signal's number.
+        return_code: as `subprocess.Popen.returncode`: negative is a signal's number.
     """
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, return_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.return_code = return_code
 
 
 class ModelLoadError(ServingError):

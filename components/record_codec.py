@@ -5,6 +5,7 @@ they are read. Standard library only.
 """
 
 import dataclasses
+import json
 import math
 import types
 import typing
@@ -36,6 +37,16 @@ def encode(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
     return value
+
+
+def json_line(value: Any) -> str:
+    """Return JSON types as JSON that is one line by everybody's rules.
+
+    Text is left readable, but for the three line ends that JSON allows within text and on which
+    `str.splitlines` splits.
+    """
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    return text.replace("\x85", "\\u0085").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def envelope_of(cls: type[Any]) -> dict[str, Any]:
@@ -176,6 +187,7 @@ def _check_mapping(hint: Any, value: Any, path: str) -> Mapping[str, Any]:
     for key in value:
         if not isinstance(key, str):
             raise RecordError(f"{path} has the key {key!r}; expected text")
+        _check_unicode(key, f"a name in {path}")
     return {key: check(hint, item, f"{path}.{key}") for key, item in value.items()}
 
 
@@ -184,6 +196,8 @@ def _check_scalar(kind: type, value: Any, path: str) -> Any:
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         expected = _EXPECTED.get(kind, f"a {kind.__name__}")
         raise RecordError(f"{path} is {shown(value)}; expected {expected}")
+    if isinstance(value, str):
+        _check_unicode(value, path)
     if isinstance(value, float) and not math.isfinite(value):
         raise RecordError(
             f"{path} is {value}; numbers in records are finite: write null, and say so in a finding"
@@ -196,9 +210,19 @@ def _check_json(value: Any, path: str) -> Any:
         return _check_mapping(Any, value, path)
     if isinstance(value, list | tuple):
         return [_check_json(item, f"{path}[{i}]") for i, item in enumerate(value)]
-    if value is None or isinstance(value, bool | str | int):
+    if value is None or isinstance(value, bool | int):
         return value
-    return _check_scalar(float, value, path)
+    return _check_scalar(str if isinstance(value, str) else float, value, path)
+
+
+def _check_unicode(text: str, path: str) -> None:
+    """Refuse what no JSON file can hold: half a surrogate pair, as in names that aren't UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RecordError(
+            f"{path} is {shown(text)}, which isn't Unicode text; rename it"
+        ) from error
 
 
 def shown(value: Any) -> str:

@@ -184,12 +184,11 @@ class Run(Part):
 def _utc_text(text: str, path: str) -> str:
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise RecordError(
             f"{path} is {text!r}; expected an ISO 8601 time, for instance 2013-01-01T00:00:00Z"
         ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     if moment.microsecond:
         raise RecordError(f"{path} is {text!r}; expected whole seconds")
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from components.errors import RecordError
-from components.record_codec import shown
+from components.record_codec import json_line, shown
 from components.record_parts import (
     Baseline,
     Bound,
@@ -227,17 +227,6 @@ class Refusal(_Record):
         return self.findings[0].check
 
 
-RECORD_TYPES: tuple[type[_Record], ...] = (
-    Examples,
-    Statistics,
-    Schema,
-    TransformGraph,
-    HyperParameters,
-    Model,
-    Blessing,
-    PushedModel,
-    Refusal,
-)
 Record = (
     Examples
     | Statistics
@@ -249,6 +238,7 @@ Record = (
     | PushedModel
     | Refusal
 )
+RECORD_TYPES: tuple[type[_Record], ...] = typing.get_args(Record)
 
 
 def from_json(value: Mapping[str, Any]) -> Record:
@@ -292,7 +282,7 @@ def load(source: str | Path) -> Record:
 
 def dump(record: Part) -> str:
     """Return the record as one line of JSON."""
-    return json.dumps(record.to_json(), allow_nan=False, ensure_ascii=False)
+    return json_line(record.to_json())
 
 
 def now() -> str:

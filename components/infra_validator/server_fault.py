@@ -30,11 +30,11 @@ def died(check: str, error: ServerDiedError, server: RunningServer) -> Exception
     that comes from outside isn't: someone ended it, or the kernel, short of memory.
     """
     message = f"{error} during the check {check!r}{quote_log(server.log_path)}"
-    if error.exit_code in _FROM_OUTSIDE:
+    if error.return_code in _FROM_OUTSIDE:
         return ServerUnavailableError(
             f"{message}; nobody but the outside sends that signal, or the kernel if memory ran out"
         )
-    if error.exit_code == _PYTHON_RAISED or _PORT_TAKEN in _tail(server.log_path):
+    if error.return_code == _PYTHON_RAISED or _PORT_TAKEN in _tail(server.log_path):
         return ServerUnavailableError(message)
     return ModelFault(check, message)
 

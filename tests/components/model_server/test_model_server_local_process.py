@@ -105,7 +105,7 @@ def test_a_killed_server_is_dead_and_not_away(start, tmp_path):
     os.kill(server.pid, signal.SIGKILL)
     with pytest.raises(ServerDiedError, match="was killed by SIGKILL") as died:
         wait_until_available(server, "m", Deadline.after(60))
-    assert died.value.exit_code == -signal.SIGKILL
+    assert died.value.return_code == -signal.SIGKILL
 
 
 def test_nobody_at_the_port_is_unavailable():
