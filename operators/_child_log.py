@@ -35,9 +35,8 @@ class LevelReader:
     def __init__(self) -> None:
         self._level = logging.INFO
         self._in_traceback = False
-        self.last_error: str | None = None
-        """What failed, in the child's own words: its last line at level ERROR or above."""
-        self._last_message: str | None = None
+        self._last_error: str | None = None
+        self._last_message = "it wrote nothing to stderr"
 
     def read(self, raw: bytes) -> Line | None:
         """Return the line without terminal control, or None for one that says nothing."""
@@ -48,34 +47,38 @@ class LevelReader:
         line = self._classify(text)
         self._level = line.level
         self._last_message = line.message
-        if line.level >= logging.ERROR and not line.message[0].isspace():
-            self.last_error = line.message
         return line
 
     @property
     def reason(self) -> str:
-        """The best explanation of a failure that the log holds."""
-        return self.last_error or self._last_message or "it wrote nothing to stderr"
+        """Why the child failed, in its own words: its last error, else its last line.
+
+        Errors that TensorFlow reports don't count: it reports that there is no GPU, and goes on.
+        """
+        return self._last_error or self._last_message
 
     def _classify(self, text: str) -> Line:
         if ours := _OURS.match(text):
             self._in_traceback = False
             level = logging.getLevelNamesMapping()[ours[1]]
-            return Line(level, ours[3] or ours[2], ours[2])
+            return self._noted(Line(level, ours[3] or ours[2], ours[2]))
         if _TRACEBACK.match(text):
             self._in_traceback = True
             return Line(logging.ERROR, text)
         if text[0].isspace():
             return Line(self._level, text)
-        if self._in_traceback:
+        if self._in_traceback or _USAGE_ERROR.match(text):
             self._in_traceback = False
-            return Line(logging.ERROR, text)
+            return self._noted(Line(logging.ERROR, text))
         return Line(_foreign_level(text), text)
+
+    def _noted(self, line: Line) -> Line:
+        if line.level >= logging.ERROR:
+            self._last_error = line.message
+        return line
 
 
 def _foreign_level(text: str) -> int:
     if mark := _ABSL.match(text) or _TENSORFLOW.match(text):
         return _LETTERS[mark[1]]
-    if _WARNING.match(text):
-        return logging.WARNING
-    return logging.ERROR if _USAGE_ERROR.match(text) else logging.INFO
+    return logging.WARNING if _WARNING.match(text) else logging.INFO

@@ -26,7 +26,8 @@ class EvaluatorOperator(BaseOperator):
     Args:
         model: a `Model` record, the output of `TrainerOperator`. (templated)
         examples: an `Examples` record. (templated)
-        eval_config: path of a TFMA EvalConfig as JSON, relative to the DAG bundle. (templated)
+        eval_config: TFMA's EvalConfig, as a dict, or as the path of a JSON file, relative to the
+            DAG bundle. (templated)
         baseline: what the model is compared with: a serving folder, whose live version counts, or
             a `Model` record. Default: the serving folder that `PusherOperator` pushes to by
             default, IMPRIMATUR_SERVING_ROOT/<dag id>. (templated)
@@ -54,7 +55,7 @@ class EvaluatorOperator(BaseOperator):
         *,
         model: Any,
         examples: Any,
-        eval_config: str,
+        eval_config: str | Mapping[str, Any],
         baseline: str | Mapping[str, Any] | None = None,
         first_run: str = "bless",
         example_splits: Sequence[str] | None = None,
@@ -75,7 +76,7 @@ class EvaluatorOperator(BaseOperator):
             flags = {
                 "model": upstream_record("model", self.model, Model),
                 "examples": upstream_record("examples", self.examples, Examples),
-                "eval_config": resolve_path(self.eval_config, context),
+                "eval_config": self._eval_config(context),
                 "baseline": self._baseline(context),
                 "first_run": self.first_run,
                 "example_splits": list(self.example_splits) if self.example_splits else None,
@@ -88,6 +89,11 @@ class EvaluatorOperator(BaseOperator):
     def on_kill(self) -> None:
         """Kill the evaluation's process group."""
         self._child.kill()
+
+    def _eval_config(self, context: Context) -> str | dict[str, Any]:
+        if isinstance(self.eval_config, Mapping):
+            return dict(self.eval_config)
+        return resolve_path(self.eval_config, context)
 
     def _baseline(self, context: Context) -> str | Model:
         if isinstance(self.baseline, Mapping):

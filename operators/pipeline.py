@@ -63,8 +63,8 @@ class ModelSettings:
     train_args: Mapping[str, Any] = field(default_factory=dict)
     eval_args: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    eval_config: str
-    """TFMA EvalConfig as JSON; relative to the DAG bundle."""
+    eval_config: str | Mapping[str, Any]
+    """TFMA's EvalConfig; a path is relative to the DAG bundle."""
     first_run: str = "bless"
     """Or ``refuse``, where nothing is live yet."""
     serving_spec: Mapping[str, Any] = field(default_factory=lambda: {"local_process": {}})

@@ -82,6 +82,13 @@ def test_without_an_error_line_the_reason_is_the_last_line():
     assert reader.reason == "Segmentation fault"
 
 
+def test_what_tensorflow_calls_an_error_is_no_reason():
+    reader = LevelReader()
+    reader.read(b"E0000 00:00:1763726000.123456  1234 cuda_platform.cc:52] failed call to cuInit")
+    reader.read(b"INFO components.trainer: step 50")
+    assert reader.reason == "step 50"
+
+
 def test_our_own_lines_lose_their_prefix_and_keep_their_logger():
     line = LevelReader().read(b"ERROR components.trainer: no run_fn: see module.py\n")
     assert (line.logger, line.message) == ("components.trainer", "no run_fn: see module.py")
