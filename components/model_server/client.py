@@ -181,6 +181,8 @@ class ModelClient:
             request_serializer=type(request).SerializeToString,
             response_deserializer=response.FromString,
         )
+        if deadline.is_over:
+            raise AnswerError(Code.DEADLINE_EXCEEDED, f"no time is left of {deadline.seconds:g} s")
         try:
             return call(request, timeout=deadline.left)
         except grpc.RpcError as error:

@@ -190,7 +190,8 @@ class ServingSession:
             timeout_seconds: as in `run`.
 
         Raises:
-            tensorflow.errors.OpError: unchanged, with its code.
+            tensorflow.errors.OpError: unchanged, with its code; but InvalidArgumentError wherever
+                the text isn't UTF-8, which TensorFlow's binding can't raise: it quotes the request.
         """
         options = config_pb2.RunOptions(timeout_in_ms=_milliseconds(timeout_seconds))
         buffer = pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
@@ -202,6 +203,9 @@ class ServingSession:
                 [],
                 None,
             )
+        except UnicodeDecodeError as error:
+            text = error.object.decode("utf-8", errors="replace")
+            raise tf.errors.InvalidArgumentError(None, None, text) from error
         finally:
             pywrap_tf_session.TF_DeleteBuffer(buffer)
         return answers
@@ -238,7 +242,7 @@ class ServingSession:
 
 @contextmanager
 def _silence_deprecations() -> Iterator[None]:
-    """Keep TensorFlow from advising `tf.saved_model.load`: the session loader is what serving uses."""
+    """Keep TensorFlow from advising `tf.saved_model.load`, which isn't how models are served."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)

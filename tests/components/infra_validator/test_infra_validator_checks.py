@@ -131,7 +131,28 @@ def test_answers_that_differ_from_call_to_call(trial_of, save_model):
     import tensorflow as tf
 
     model = save_model(lambda v, w: {"score": v @ w + tf.random.uniform([1])})
-    assert {name for name, _ in failures(trial_of(model))} >= {"same_answers"}
+    names = [name for name, _ in failures(trial_of(model))]
+    assert names == ["same_answers", "malformed_requests"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda info: info.tensor_shape.dim.add(size=3), "has the shape [32, 1], declared is [-1"),
+        (lambda info: setattr(info, "dtype", 2), "is float32, declared is double"),
+    ],
+    ids=["shape", "type"],
+)
+def test_outputs_that_are_not_what_the_signature_declares(trial_of, damaged, change, text):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = damaged / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    change(saved.meta_graphs[0].signature_def["serving_default"].outputs["score"])
+    path.write_bytes(saved.SerializeToString())
+    name, message = only_failure(trial_of(damaged))
+    assert name == "declared_outputs"
+    assert f"Output 'score' of 'serving_default' {text}" in message
 
 
 def test_a_missing_signature(trial_of, save_model):

@@ -26,6 +26,10 @@ def scaled_model(tmp_path_factory):
         def look_up(self, examples):
             return {"value": self.table.lookup(examples)}
 
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def parse(self, examples):
+            return tf.io.parse_example(examples, {"a": tf.io.FixedLenFeature([], tf.float32)})
+
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
         def insist(self, x):
             with tf.control_dependencies([tf.debugging.assert_positive(x, "must be positive")]):
@@ -40,6 +44,7 @@ def scaled_model(tmp_path_factory):
             "serving_default": module.scale,
             "look_up": module.look_up,
             "insist": module.insist,
+            "parse": module.parse,
         },
     )
     return directory
@@ -71,7 +76,7 @@ def test_computes_only_the_outputs_asked_for(session):
 def test_describes_signatures(session):
     import tensorflow as tf
 
-    assert set(session.signatures) == {"serving_default", "look_up", "insist"}
+    assert set(session.signatures) == {"serving_default", "look_up", "insist", "parse"}
     assert session.signature("look_up").takes_examples
     assert not session.signature().takes_examples
     spec = session.signature().inputs["x"]
@@ -102,6 +107,15 @@ def test_executes_without_converting_what_it_is_fed(session):
         session.execute({name: np.array([1.0])}, fetches)
     scalar = np.float32(2.0).reshape(())
     assert session.execute({name: scalar}, fetches, timeout_seconds=60)[0] == 6.0
+
+
+def test_execute_reports_an_operation_whose_words_are_not_utf_8(session):
+    import tensorflow as tf
+
+    name = session.signature("parse").inputs["examples"].tensor_name
+    fetches = [session.signature("parse").outputs["a"].tensor_name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Could not parse example input"):
+        session.execute({name: np.array([b"\xff\xff"], object)}, fetches)
 
 
 def test_execute_names_a_tensor_that_is_not_there(session):
