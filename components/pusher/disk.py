@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from components import artifacts
 from components.artifacts import FileEntry
@@ -106,7 +107,7 @@ def _copy_file(source: Path, target: Path, path: str, modes: Modes, *, durable: 
     ):
         expected = os.fstat(reader.fileno()).st_size
         _step("write", target / path)
-        num_bytes, sha256 = _copy(reader.fileno(), writer.fileno(), expected)
+        num_bytes, sha256 = _copy(reader.readinto, writer.fileno(), expected)
         os.fchmod(writer.fileno(), modes.file)
         if durable:
             _step("sync", target / path)
@@ -119,6 +120,30 @@ def _copy_file(source: Path, target: Path, path: str, modes: Modes, *, durable: 
     return FileEntry(path, num_bytes, sha256)
 
 
+def copy_stream(reader: BinaryIO, target: Path, file: FileEntry, modes: Modes) -> FileEntry:
+    """Write what a stream gives to a file, hash it, and force it to disk.
+
+    Args:
+        reader: where the bytes come from; not more than one beyond the size expected are taken.
+        target: a directory that has all subdirectories already.
+        file: what is expected.
+        modes: what the file gets.
+
+    Returns:
+        What was written.
+    """
+    path = target / file.path
+    _step("create", path)
+    with open(path, "xb", buffering=0) as writer:
+        _step("write", path)
+        read_into: Callable[[memoryview], int] = reader.readinto  # type: ignore[attr-defined]
+        num_bytes, sha256 = _copy(read_into, writer.fileno(), file.num_bytes)
+        os.fchmod(writer.fileno(), modes.file)
+        _step("sync", path)
+        os.fsync(writer.fileno())
+    return FileEntry(file.path, num_bytes, sha256)
+
+
 def _open_regular(path: str, flags: int) -> int:
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -127,13 +152,13 @@ def _open_regular(path: str, flags: int) -> int:
     return descriptor
 
 
-def _copy(reader: int, writer: int, expected: int) -> tuple[int, str]:
+def _copy(read_into: Callable[[memoryview], int], writer: int, expected: int) -> tuple[int, str]:
     """Copy up to one byte more than expected, so that a file that grows for ever ends."""
     sha256 = hashlib.sha256()
     buffer = memoryview(bytearray(_BUFFER_BYTES))
     num_bytes = begun = 0
     while num_bytes <= expected:
-        count = os.readv(reader, [buffer[: min(_BUFFER_BYTES, expected + 1 - num_bytes)]])
+        count = read_into(buffer[: min(_BUFFER_BYTES, expected + 1 - num_bytes)])
         if count == 0:
             break
         chunk = buffer[:count]

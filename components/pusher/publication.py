@@ -74,8 +74,8 @@ def publish(
         record = _record(request, candidate, facts, str(number), manifest, staged.name)
         commit.commit(folder, staged, record)
     record = _confirm(folder, record, options.confirm, options.run)
-    _retain(folder, options.keep_versions)
-    return _pushed(folder, record, findings=go.findings)
+    retain(folder, options.keep_versions)
+    return pushed(folder, record, findings=go.findings)
 
 
 def _record(
@@ -108,8 +108,8 @@ def replay(request: PushRequest, folder: LockedFolder, record: VersionRecord) ->
     _log.info("this task pushed %s already, in an earlier try", record.version)
     if record.state != "confirmed":
         record = _confirm(folder, record, request.options.confirm, request.options.run)
-    _retain(folder, request.options.keep_versions)
-    return _pushed(folder, record, replayed=True)
+    retain(folder, request.options.keep_versions)
+    return pushed(folder, record, replayed=True)
 
 
 def _confirm(
@@ -161,7 +161,7 @@ def _withdraw(
     retention.remove_old_withdrawn(folder)
 
 
-def _retain(folder: LockedFolder, keep_versions: int) -> None:
+def retain(folder: LockedFolder, keep_versions: int) -> None:
     """Remove old versions; what fails there doesn't undo a push."""
     try:
         retention.remove_old_versions(folder, keep_versions)
@@ -169,13 +169,14 @@ def _retain(folder: LockedFolder, keep_versions: int) -> None:
         _log.warning("old versions could not be removed: %s", error)
 
 
-def _pushed(
+def pushed(
     folder: LockedFolder,
     record: VersionRecord,
     *,
     replayed: bool = False,
     findings: tuple[Finding, ...] = (),
 ) -> PushedModel:
+    """Return what was published."""
     return PushedModel(
         outcome="pushed",
         version=record.version,

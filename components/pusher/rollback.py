@@ -130,21 +130,29 @@ def _damage(version: Version) -> str | None:
     return None if found == version.digest else f"its digest is {found}, not {version.digest}"
 
 
+def withdraw_above(folder: LockedFolder, target: Version, withdrawal: Withdrawal) -> None:
+    """Take everything above a version out of the server's sight, the live version last."""
+    live = folder.live()
+    for number, path in folder.numbered():
+        if live is not None and number > target.number and path != live.path:
+            _set_aside(folder, number, path)
+    if live is not None and live.number > target.number:
+        record = live.record or record_of_foreign(live)
+        folder.withdraw(live.path, record, withdrawal)
+    retention.remove_old_withdrawn(folder)
+
+
 def _withdraw(
     folder: LockedFolder, live: Version, target: Version, withdrawal: Withdrawal, *, hold: bool
 ) -> None:
-    """First what keeps the defect out, then the renames, that of the live version last."""
-    record = live.record or _record_of_foreign(live)
+    """First what keeps the defect out, then the renames."""
+    record = live.record or record_of_foreign(live)
     folder.add_to_quarantine(quarantine_entry(record, withdrawal))
     if hold and folder.hold() is None:
         text = f"rolled back from {live.number} to {target.number}: {withdrawal.reason}"
         folder.write_hold(Hold(text, withdrawal.at, withdrawal.by, withdrawal.run))
-    for number, path in folder.numbered():
-        if number > target.number and path != live.path:
-            _set_aside(folder, number, path)
-    folder.withdraw(live.path, record, withdrawal)
+    withdraw_above(folder, target, withdrawal)
     _log.info("rolled back from %s to %s", live.number, target.number)
-    retention.remove_old_withdrawn(folder)
 
 
 def _set_aside(folder: LockedFolder, number: int, path: Path) -> None:
@@ -158,7 +166,8 @@ def _set_aside(folder: LockedFolder, number: int, path: Path) -> None:
     folder.withdraw(path, record, withdrawal)
 
 
-def _record_of_foreign(version: Version) -> VersionRecord:
+def record_of_foreign(version: Version) -> VersionRecord:
+    """Return a record for a version that has none, so that it may be withdrawn."""
     manifest = artifacts.read_manifest(version.path)
     return VersionRecord(
         version=str(version.number),

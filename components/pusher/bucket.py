@@ -1,0 +1,188 @@
+"""A copy of a serving folder's live version in an object store, and the pointer to it.
+
+::
+
+    s3://models/flight_delays/
+      live.json                      `Pointer`: moved by a conditional write when all is there
+      records/20130901000000.json    `VersionRecord`, written after the files
+      versions/sha256:2c26b4…/       the files of one version, by the digest of its bytes
+
+A bucket is no serving folder: a version number would be visible with its first object, and there is
+no rename. So nothing here has a number for a name that a server would poll.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import fsspec
+
+from components.errors import ConfigurationError, PushError
+from components.serving_records import FolderRecord
+
+POINTER_FILE = "live.json"
+_NEVER = '"00000000000000000000000000000000"'
+
+
+@dataclass(frozen=True)
+class Pointer(FolderRecord):
+    """``live.json``: which version is live, and the record that describes it."""
+
+    version: str
+    digest: str
+    record: str
+    """Relative to the root."""
+    record_sha256: str
+    moved_at: str
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A root in an fsspec file system."""
+
+    file_system: Any
+    root: str
+    url: str
+
+    def path(self, name: str) -> str:
+        """Return the file system's path of something below the root."""
+        return f"{self.root}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        """Return an object's bytes, None if there is none.
+
+        Raises:
+            PushError: the store can't be reached, or refuses.
+        """
+        with self.faults():
+            try:
+                data: bytes = self.file_system.cat_file(self.path(name))
+            except FileNotFoundError:
+                return None
+            return data
+
+    def tag(self, name: str) -> str | None:
+        """Return what changes with an object's content: its ETag; None if there is no object.
+
+        Raises:
+            PushError: the store can't be reached, or refuses.
+        """
+        with self.faults():
+            if self._is_local:
+                data = self.read(name)
+                return None if data is None else hashlib.sha256(data).hexdigest()
+            try:
+                found: str = self.file_system.info(self.path(name), refresh=True)["ETag"]
+            except FileNotFoundError:
+                return None
+            return found
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write an object.
+
+        Raises:
+            PushError: the store can't be reached, or refuses.
+        """
+        with self.faults():
+            self.file_system.pipe_file(self.path(name), data)
+
+    def replace(self, name: str, data: bytes, tag: str | None) -> bool:
+        """Write an object if its tag is still the one given (None: if there still is none).
+
+        Returns:
+            Whether it was written.
+
+        Raises:
+            PushError: the store can't be reached, refuses, or doesn't know conditional writes.
+        """
+        with self.faults():
+            if self._is_local:
+                return self._replace_locally(name, data, tag)
+            self._check_conditions_count(name)
+            try:
+                self._write_if(name, data, tag)
+            except OSError:
+                if self.tag(name) == tag:
+                    raise
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turn what an object store raises into a fault of ours."""
+        try:
+            yield
+        except (OSError, ImportError) as error:
+            raise PushError(
+                f"the bucket {self.url!r} can't be used: {error}; check its name, the network and "
+                "the credentials"
+            ) from error
+
+    @property
+    def _is_local(self) -> bool:
+        return "file" in _protocols(self.file_system)
+
+    def _write_if(self, name: str, data: bytes, tag: str | None) -> None:
+        if tag is None:
+            self.file_system.pipe_file(self.path(name), data, mode="create")
+        else:
+            self.file_system.pipe_file(self.path(name), data, IfMatch=tag)
+
+    def _check_conditions_count(self, name: str) -> None:
+        """A store that ignores conditions would take a write that can't be right."""
+        probe = f"{name}.probe"
+        try:
+            self._write_if(probe, b"", _NEVER)
+        except OSError:
+            return
+        self.file_system.rm_file(self.path(probe))
+        raise PushError(
+            f"the bucket {self.url!r} ignores conditional writes (If-Match), so two mirrors could "
+            "undo each other's work; use a store that knows them, as Amazon S3 and MinIO do"
+        )
+
+    def _replace_locally(self, name: str, data: bytes, tag: str | None) -> bool:
+        path = Path(self.path(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(f"{path}.lock", fallback_to_soft=False):
+            if self.tag(name) != tag:
+                return False
+            temporary = path.with_name(f".{path.name}.tmp")
+            temporary.write_bytes(data)
+            temporary.replace(path)
+            return True
+
+
+def open_bucket(url: str) -> Bucket:
+    """Open ``s3://BUCKET/PREFIX`` (or ``file://…``), as fsspec and the AWS tools are configured.
+
+    Raises:
+        ConfigurationError: a scheme without conditional writes, or whose library isn't installed.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in ("s3", "s3a", "file"):
+        raise ConfigurationError(
+            f"the bucket is {url!r}; expected s3://BUCKET/PREFIX (or file://DIR): the pointer "
+            "needs conditional writes"
+        )
+    try:
+        file_system, root = fsspec.url_to_fs(url.rstrip("/"), **_options(scheme))
+    except ImportError as error:
+        raise ConfigurationError(f"{url!r} needs the package s3fs: {error}; install it") from error
+    return Bucket(file_system, root, url)
+
+
+def _options(scheme: str) -> dict[str, Any]:
+    if scheme == "file":
+        return {"auto_mkdir": True}
+    # Every read must see what another machine wrote a moment ago.
+    return {"use_listings_cache": False}
+
+
+def _protocols(file_system: Any) -> tuple[str, ...]:
+    protocol = file_system.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

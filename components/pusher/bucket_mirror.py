@@ -1,0 +1,126 @@
+"""Brings what is live in a serving folder to a bucket, from which other machines pull it."""
+
+import hashlib
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from components import artifacts, records
+from components.errors import ConfigurationError, InvalidModelError, PushError
+from components.pusher import request as requests
+from components.pusher.bucket import POINTER_FILE, Bucket, Pointer, open_bucket
+from components.serving_folder import ServingFolder, Version
+from components.serving_records import FolderRecord, VersionRecord
+
+MAX_ROUNDS = 10
+_NUM_CONNECTIONS = 8
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Mirrored(FolderRecord):
+    """What a bucket points to now."""
+
+    outcome: Literal["mirrored", "already_mirrored"]
+    url: str
+    version: str
+    digest: str
+
+
+def mirror(*, base_directory: str, to: str) -> Mirrored:
+    """Upload the live version to a bucket, and move the bucket's pointer to it.
+
+    After a rollback the pointer goes back too. Nothing is locked: if something else becomes live
+    meanwhile, or another machine moves the pointer, it begins again with what is live then.
+
+    Args:
+        base_directory: the serving folder.
+        to: ``s3://BUCKET/PREFIX``; credentials and endpoint come from where the AWS tools look.
+
+    Raises:
+        ConfigurationError: nothing is live, or it was not pushed by Imprimatur.
+        InvalidModelError: the live version's bytes aren't those recorded.
+        PushError: the bucket can't be used.
+    """
+    base = requests.read_destination({"filesystem": {"base_directory": base_directory}})
+    folder, bucket = ServingFolder(base), open_bucket(to)
+    for _ in range(MAX_ROUNDS):
+        tag = bucket.tag(POINTER_FILE)
+        pointer = read_pointer(bucket)
+        version, record = _live(folder)
+        if pointer is not None and (pointer.version, pointer.digest) == (
+            record.version,
+            record.digest,
+        ):
+            return Mirrored("already_mirrored", to, record.version, record.digest)
+        moved = _upload(bucket, version, record)
+        still_live = folder.live()
+        if still_live is None or still_live.number != version.number:
+            continue
+        if bucket.replace(POINTER_FILE, _json(moved), tag):
+            _log.info("%s points to %s now", to, record.version)
+            return Mirrored("mirrored", to, record.version, record.digest)
+    raise PushError(f"{to!r} or {str(base)!r} changed {MAX_ROUNDS} times meanwhile; try again")
+
+
+def read_pointer(bucket: Bucket) -> Pointer | None:
+    """Return what a bucket points to, None if it is empty.
+
+    Raises:
+        RecordError: ``live.json`` is damaged.
+        PushError: the bucket can't be used.
+    """
+    data = bucket.read(POINTER_FILE)
+    return None if data is None else Pointer.from_json(requests.read_object(data.decode()))
+
+
+def _live(folder: ServingFolder) -> tuple[Version, VersionRecord]:
+    live = folder.live()
+    if live is None:
+        raise ConfigurationError(
+            f"nothing is live in {str(folder.base_directory)!r}; push a model first"
+        )
+    if live.record is None:
+        raise ConfigurationError(
+            f"the live version {live.number} was not pushed by Imprimatur, so there is no record "
+            "to verify it by; push a blessed model first"
+        )
+    return live, live.record
+
+
+def _upload(bucket: Bucket, version: Version, record: VersionRecord) -> Pointer:
+    """Upload files, then the record: where the record is, all files are."""
+    data = _json(record)
+    name = f"records/{record.version}.json"
+    if bucket.read(name) != data:
+        found = artifacts.digest(version.path)
+        if found != record.digest:
+            raise InvalidModelError(
+                f"version {record.version} has the digest {found}, its record says "
+                f"{record.digest}; see 'pusher lint'"
+            )
+        _upload_files(bucket, version, record)
+        bucket.write(name, data)
+    return Pointer(
+        version=record.version,
+        digest=record.digest,
+        record=name,
+        record_sha256=hashlib.sha256(data).hexdigest(),
+        moved_at=records.now(),
+    )
+
+
+def _upload_files(bucket: Bucket, version: Version, record: VersionRecord) -> None:
+    def upload(path: str) -> None:
+        target = bucket.path(f"versions/{record.digest}/{path}")
+        bucket.file_system.put_file(str(version.path / path), target)
+
+    _log.info("uploading %s to %s", record.version, bucket.url)
+    with bucket.faults(), ThreadPoolExecutor(_NUM_CONNECTIONS) as pool:
+        list(pool.map(upload, (file.path for file in record.files())))
+
+
+def _json(record: FolderRecord) -> bytes:
+    return json.dumps(record.to_json(), allow_nan=False, ensure_ascii=False).encode()

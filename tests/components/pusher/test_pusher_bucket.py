@@ -1,0 +1,424 @@
+"""Mirror and pull through a real HTTP S3 endpoint (moto's server, s3fs), and through a disk."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from components import artifacts, pusher, signing
+from components.errors import (
+    ArtifactError,
+    ConfigurationError,
+    InvalidModelError,
+    PushError,
+    RecordError,
+)
+from components.pusher import bucket as buckets
+from components.pusher.__main__ import main
+from components.serving_folder import ServingFolder
+
+KEY = b"k" * 32
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """An S3 server in a thread; the URL of a bucket in it is made per test."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow)])
+def url(request):
+    """Details: on a disk, which is fast; and all of them on S3 where there is time."""
+    return bucket_url(request)
+
+
+@pytest.fixture(params=["s3", "file"])
+def any_url(request):
+    return bucket_url(request)
+
+
+@pytest.fixture
+def s3_url(request):
+    request.param = "s3"
+    return bucket_url(request)
+
+
+def bucket_url(request):
+    tmp_path = request.getfixturevalue("tmp_path")
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    if request.param == "file":
+        return f"file://{tmp_path}/bucket/flight_delays"
+    import s3fs
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    name = "models-" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:20]
+    s3fs.S3FileSystem().mkdir(name)
+    return f"s3://{name}/flight_delays"
+
+
+@pytest.fixture
+def replica(workshop):
+    return workshop.directory / "replica" / "flight_delays"
+
+
+def mirror(workshop, url):
+    return pusher.mirror(base_directory=str(workshop.base), to=url)
+
+
+def pull(url, replica, **options):
+    return pusher.pull(source=url, base_directory=str(replica), **options)
+
+
+def change(url, name, data):
+    """Write into the bucket by hand."""
+    buckets.open_bucket(url).write(name, data)
+
+
+def test_what_is_live_goes_to_the_bucket_and_from_there_to_another_folder(
+    workshop, any_url, replica
+):
+    pushed = workshop.publish(2, 3)[-1]
+
+    mirrored = mirror(workshop, any_url)
+    pulled = pull(any_url, replica)
+
+    assert (mirrored.outcome, mirrored.version) == ("mirrored", pushed.version)
+    assert (pulled.outcome, pulled.version, pulled.digest) == (
+        "pushed",
+        pushed.version,
+        pushed.digest,
+    )
+    assert artifacts.digest(pulled.uri) == pushed.digest
+    assert pulled.blessings == pushed.blessings
+    assert pulled.window == pushed.window
+    assert sorted(path.name for path in replica.iterdir()) == [".imprimatur", pushed.version]
+
+
+def test_both_may_be_repeated(workshop, any_url, replica):
+    workshop.publish(2)
+    mirror(workshop, any_url)
+    pull(any_url, replica)
+
+    assert mirror(workshop, any_url).outcome == "already_mirrored"
+    assert pull(any_url, replica).outcome == "already_live"
+
+
+def test_the_layout_of_the_bucket(workshop, url):
+    pushed = workshop.publish(2)[0]
+    mirror(workshop, url)
+    bucket = buckets.open_bucket(url)
+
+    found = sorted(
+        path.split("flight_delays/")[-1] for path in bucket.file_system.find(bucket.root)
+    )
+    assert [name for name in found if not name.endswith(".lock")] == [
+        "live.json",
+        "records/20130201000000.json",
+        f"versions/{pushed.digest}/saved_model.pb",
+        f"versions/{pushed.digest}/variables/variables.data-00000-of-00001",
+        f"versions/{pushed.digest}/variables/variables.index",
+    ]
+    pointer = json.loads(bucket.read("live.json"))
+    assert (pointer["version"], pointer["digest"]) == (pushed.version, pushed.digest)
+
+
+def test_a_rollback_travels_too(workshop, any_url, replica):
+    for month in (2, 3, 4):
+        workshop.publish(month)
+        mirror(workshop, any_url)
+        pull(any_url, replica)
+    workshop.rollback(hold=False)
+    workshop.rollback(hold=False)
+
+    mirror(workshop, any_url)
+    pulled = pull(any_url, replica)
+
+    assert pulled.version == "20130201000000"
+    assert ServingFolder(replica).live().number == 20130201000000
+    assert sorted(path.name for path in replica.iterdir()) == [
+        ".imprimatur",
+        "20130201000000",
+        "20130301000000.withdrawn",
+        "20130401000000.withdrawn",
+    ]
+
+
+def test_a_rollback_to_what_is_gone_here_gets_a_new_number(workshop, url, replica):
+    workshop.publish(2)
+    mirror(workshop, url)
+    workshop.publish(3)
+    first = ServingFolder(workshop.base).live()
+    bucket = buckets.open_bucket(url)
+    old = bucket.read("live.json")
+    mirror(workshop, url)
+    pull(url, replica)
+
+    change(url, "live.json", old)
+    pulled = pull(url, replica)
+    workshop.publish(4)
+    mirror(workshop, url)
+
+    assert first.number == 20130301000000
+    assert pulled.version == "20130301000001"
+    assert pulled.window.end == "2013-02-01T00:00:00Z"
+    assert pull(url, replica).version == "20130401000000"
+
+
+def test_a_new_model_after_a_rollback(workshop, url, replica):
+    workshop.publish(2, 3)
+    mirror(workshop, url)
+    pull(url, replica)
+    workshop.rollback(hold=False)
+    workshop.push(workshop.model("better", 3))
+    mirror(workshop, url)
+
+    assert pull(url, replica).version == "20130301000001"
+
+
+def test_old_versions_are_removed_from_the_local_folder(workshop, url, replica):
+    for month in (2, 3, 4, 5):
+        workshop.publish(month)
+        mirror(workshop, url)
+        pull(url, replica, keep_versions=2)
+
+    assert [version.number for version in ServingFolder(replica).versions()] == [
+        20130401000000,
+        20130501000000,
+    ]
+
+
+def test_a_local_hold_or_quarantine_is_respected(workshop, url, replica):
+    for month in (2, 3):
+        workshop.publish(month)
+        mirror(workshop, url)
+        pull(url, replica)
+    pusher.rollback(base_directory=str(replica), reason="bad on this machine")
+
+    assert pull(url, replica).check == "hold"
+    pusher.resume(base_directory=str(replica))
+    assert pull(url, replica).check == "quarantined"
+    assert ServingFolder(replica).live().number == 20130201000000
+
+
+def test_an_empty_bucket_is_a_fault_and_nothing_live_an_error(workshop, url, replica):
+    with pytest.raises(PushError, match="points to nothing yet"):
+        pull(url, replica)
+    assert not replica.exists()
+    with pytest.raises(ConfigurationError, match="nothing is live"):
+        mirror(workshop, url)
+
+
+def test_a_foreign_version_is_not_mirrored(workshop, url):
+    workshop.write_model(workshop.base / "1700000000", "by TFX")
+
+    with pytest.raises(ConfigurationError, match="not pushed by Imprimatur"):
+        mirror(workshop, url)
+
+
+def test_a_damaged_live_version_is_not_mirrored(workshop, url):
+    pushed = workshop.publish(2)[0]
+    (Path(pushed.uri) / "saved_model.pb").write_text("GRAPH 2")
+
+    with pytest.raises(InvalidModelError, match="pusher lint"):
+        mirror(workshop, url)
+    assert buckets.open_bucket(url).read("live.json") is None
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "longer", "shorter"])
+def test_damaged_objects_are_not_published(workshop, url, replica, damage):
+    workshop.publish(2)
+    mirror(workshop, url)
+    pull(url, replica)
+    pushed = workshop.publish(3)[0]
+    mirror(workshop, url)
+    bucket = buckets.open_bucket(url)
+    name = f"versions/{pushed.digest}/saved_model.pb"
+    data = bucket.read(name)
+    if damage == "missing":
+        bucket.file_system.rm_file(bucket.path(name))
+    else:
+        change(url, name, {"changed": b"GRAPH 3", "longer": data * 9, "shorter": b""}[damage])
+
+    with pytest.raises((InvalidModelError, PushError), match=r"saved_model\.pb"):
+        pull(url, replica)
+
+    assert sorted(path.name for path in replica.iterdir()) == [".imprimatur", "20130201000000"]
+    assert not list((replica / ".imprimatur").glob("staging-*"))
+
+
+@pytest.mark.parametrize("path", ["../../escaped", "/escaped", "a//b", "./a", "a/../../b", ""])
+def test_a_record_cannot_name_files_outside(workshop, url, replica, path):
+    workshop.publish(2)
+    mirror(workshop, url)
+    forge(url, path=path)
+
+    with pytest.raises(ArtifactError, match="name"):
+        pull(url, replica)
+
+    assert not (replica / ".imprimatur" / "escaped").exists()
+    assert not Path("/escaped").exists()
+
+
+def forge(url, *, path=None, **changes):
+    """Rewrite record and pointer so that they agree with each other."""
+    bucket = buckets.open_bucket(url)
+    pointer = json.loads(bucket.read("live.json"))
+    record = json.loads(bucket.read(pointer["record"]))
+    record.update(changes)
+    if path is not None:
+        record["manifest"] = f"{'0' * 64} 1 {path}\n"
+        digest = "sha256:" + hashlib.sha256(record["manifest"].encode()).hexdigest()
+        record["digest"] = pointer["digest"] = digest
+    data = json.dumps(record).encode()
+    change(url, pointer["record"], data)
+    pointer["record_sha256"] = hashlib.sha256(data).hexdigest()
+    change(url, "live.json", json.dumps(pointer).encode())
+
+
+def test_a_record_that_the_pointer_does_not_name_is_refused(workshop, url, replica):
+    workshop.publish(2)
+    mirror(workshop, url)
+    change(url, "records/20130201000000.json", b"{}")
+
+    with pytest.raises(InvalidModelError, match="isn't what the pointer names"):
+        pull(url, replica)
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"type": "Pointer", "schema_version": 2}'])
+def test_a_damaged_pointer_is_an_error(url, replica, data):
+    change(url, "live.json", data)
+
+    with pytest.raises((RecordError, ConfigurationError)):
+        pull(url, replica)
+
+
+def test_with_a_key_blessings_must_be_signed(workshop, url, replica):
+    model = workshop.model()
+    signed = [signing.sign(blessing, KEY) for blessing in workshop.blessings(model)]
+    workshop.push(model, signed)
+    mirror(workshop, url)
+
+    assert pull(url, replica, signing_key=KEY).outcome == "pushed"
+    with pytest.raises(InvalidModelError, match="isn't signed"):
+        pull(url, replica.with_name("other"), signing_key=KEY[::-1] + b"x")
+
+
+def test_two_mirrors_never_undo_each_other(workshop, any_url, replica, monkeypatch):
+    """While one uploads, something newer is pushed and mirrored: the pointer must not go back."""
+    from components.pusher import bucket_mirror
+
+    workshop.publish(2)
+    upload, calls = bucket_mirror._upload_files, []
+
+    def interrupted(*arguments):
+        upload(*arguments)
+        calls.append(1)
+        if len(calls) == 1:
+            workshop.publish(3)
+            assert mirror(workshop, any_url).version == "20130301000000"
+
+    monkeypatch.setattr(bucket_mirror, "_upload_files", interrupted)
+    result = mirror(workshop, any_url)
+
+    assert (result.outcome, result.version) == ("already_mirrored", "20130301000000")
+
+
+def test_a_pointer_moved_by_another_machine_is_not_overwritten(workshop, any_url):
+    bucket = buckets.open_bucket(any_url)
+    assert bucket.replace("live.json", b"first", None)
+    tag = bucket.tag("live.json")
+    assert bucket.replace("live.json", b"second", tag)
+
+    assert not bucket.replace("live.json", b"third", tag)
+    assert not bucket.replace("live.json", b"third", None)
+    assert bucket.read("live.json") == b"second"
+    bucket.file_system.rm_file(bucket.path("live.json"))
+    assert not bucket.replace("live.json", b"third", tag)
+
+
+def test_a_mirror_that_always_comes_too_late_is_a_fault(workshop, url, monkeypatch):
+    workshop.publish(2)
+    monkeypatch.setattr(buckets.Bucket, "replace", lambda *_: False)
+
+    with pytest.raises(PushError, match="changed 10 times"):
+        mirror(workshop, url)
+
+
+def test_a_store_that_ignores_conditions_is_refused(workshop, s3_url, monkeypatch):
+    monkeypatch.setattr(
+        buckets.Bucket, "_write_if", lambda self, name, data, tag: self.write(name, data)
+    )
+    workshop.publish(2)
+
+    with pytest.raises(PushError, match="ignores conditional writes"):
+        mirror(workshop, s3_url)
+    assert buckets.open_bucket(s3_url).read("live.json.probe") is None
+
+
+@pytest.mark.parametrize("bad", ["gs://bucket/x", "/srv/models", "memory://x", "http://x/y"])
+def test_another_store_is_a_configuration_error(workshop, bad):
+    workshop.publish(2)
+
+    with pytest.raises(ConfigurationError, match="s3://BUCKET/PREFIX"):
+        mirror(workshop, bad)
+
+
+def test_a_bucket_that_cannot_be_reached_is_a_fault(workshop, s3_url):
+    workshop.publish(2)
+
+    with pytest.raises(PushError, match="can't be used"):
+        mirror(workshop, "s3://there-is-no-such-bucket/x")
+
+
+def test_the_command_lines(workshop, any_url, replica, capfdbinary):
+    workshop.publish(2)
+
+    assert main(["mirror", str(workshop.base), "--to", any_url]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["outcome"] == "mirrored"
+    assert main(["pull", "--from", any_url, "--base-directory", str(replica)]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["version"] == "20130201000000"
+
+
+def test_pull_can_go_on_for_ever(workshop, url, replica, monkeypatch):
+    from components.pusher import __main__ as program
+
+    class Enough(Exception):
+        pass
+
+    rounds = []
+
+    def sleep(seconds):
+        rounds.append(seconds)
+        if len(rounds) == 1:
+            workshop.publish(2)
+            mirror(workshop, url)
+        elif len(rounds) == 2:
+            raise Enough
+
+    monkeypatch.setattr(program.time, "sleep", sleep)
+    with pytest.raises(Enough):
+        main(["pull", "--from", url, "--base-directory", str(replica), "--every", "5"])
+
+    assert rounds == [5, 5]
+    assert ServingFolder(replica).live().number == 20130201000000
+
+
+def test_a_record_survives_json(workshop, url):
+    workshop.publish(2)
+    mirror(workshop, url)
+    pointer = buckets.Pointer.from_json(json.loads(buckets.open_bucket(url).read("live.json")))
+
+    assert dataclasses.replace(pointer) == pointer
+    assert buckets.Pointer.from_json(pointer.to_json()) == pointer
