@@ -186,6 +186,10 @@ class ServingFolder:
         """Return where its record stands."""
         return self.state_directory / "versions" / f"{number}.json"
 
+    def signature_path(self, number: int) -> Path:
+        """Return where its OpenSSF model signature stands, if it has one."""
+        return self.state_directory / "signatures" / f"{number}.sig"
+
     def _whole_versions(self, numbered: list[tuple[int, Path]]) -> Iterator[Version]:
         seen: set[int] = set()
         for number, path in numbered:

@@ -38,6 +38,7 @@ def _push(given: argparse.Namespace) -> Result:
         reevaluate_with=given.reevaluate_with,
         run=given.run,
         signing_key=signing_key,
+        model_signing_key=given.model_signing_key,
         lock_timeout_seconds=given.lock_timeout_seconds,
     )
     if given.output_dir is not None:

@@ -55,6 +55,8 @@ def _push(parser: Parser) -> None:
     add("--reevaluate-with", type=command_line.json_object, metavar="JSON",
         help='evaluate again if something else became live: {"examples": PATH, "eval_config": '
         'PATH, "example_splits": [], "first_run": "bless"}')  # fmt: skip
+    add("--model-signing-key", metavar="PEM",
+        help="give the version an OpenSSF model signature by this private key")  # fmt: skip
     add("--output-dir", type=Path, metavar="DIR", help="write the result's record.json there too")
     command_line.add_run_argument(parser)
     _lock_timeout(parser)

@@ -55,7 +55,7 @@ def mirror(*, base_directory: str, to: str) -> Mirrored:
             record.digest,
         ):
             return Mirrored("already_mirrored", to, record.version, record.digest)
-        moved = _upload(bucket, version, record)
+        moved = _upload(folder, bucket, version, record)
         still_live = folder.live()
         if still_live is None or still_live.number != version.number:
             continue
@@ -90,7 +90,9 @@ def _live(folder: ServingFolder) -> tuple[Version, VersionRecord]:
     return live, live.record
 
 
-def _upload(bucket: Bucket, version: Version, record: VersionRecord) -> Pointer:
+def _upload(
+    folder: ServingFolder, bucket: Bucket, version: Version, record: VersionRecord
+) -> Pointer:
     """Upload files, then the record: where the record is, all files are."""
     data = _json(record)
     name = f"records/{record.version}.json"
@@ -102,6 +104,9 @@ def _upload(bucket: Bucket, version: Version, record: VersionRecord) -> Pointer:
                 f"{record.digest}; see 'pusher lint'"
             )
         _upload_files(bucket, version, record)
+        signature = folder.signature_path(record.number)
+        if signature.exists():
+            bucket.write(f"signatures/{record.version}.sig", signature.read_bytes())
         bucket.write(name, data)
     return Pointer(
         version=record.version,

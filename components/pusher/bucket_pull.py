@@ -89,6 +89,7 @@ def _read_record(bucket: Bucket, pointer: Pointer, signing_key: bytes | None) ->
             f"{bucket.url}/{pointer.record} isn't what the pointer names; mirror again"
         )
     record = VersionRecord.from_json(requests.read_object(data.decode()))
+    requests.read_version(record.version)
     manifest = parse_manifest(record.manifest)
     if not manifest.digest == record.digest == pointer.digest:
         raise InvalidModelError(
@@ -166,13 +167,16 @@ def _publish(
     highest = folder.highest_number()
     wanted = record.number if record.number > highest else None
     number = next_number(window=None, highest=highest, wanted=wanted)
-    with commit.staging(folder) as staged:
+    with commit.staging(folder, number) as staged:
         _download(bucket, record, staged, folder.modes)
+        signature = bucket.read(f"signatures/{record.version}.sig")
+        if signature is not None:
+            folder.write_signature(number, signature.decode())
         record = dataclasses.replace(
             record,
             version=str(number),
             state="committed",
-            staging=staged.name,
+            staging=commit.staging_name(staged),
             pushed_at=records.now(),
             previous_version=str(live.number) if live is not None else None,
             confirmation=None,

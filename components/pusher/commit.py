@@ -21,16 +21,23 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def staging(folder: LockedFolder) -> Iterator[Path]:
-    """Make a staging directory, which is gone at the end unless it was renamed to a version."""
+def staging(folder: LockedFolder, number: int) -> Iterator[Path]:
+    """Make ``staging-…/NUMBER``; what is left of it at the end is removed."""
     path = folder.state_directory / f"staging-{uuid.uuid4().hex[:8]}"
+    staged = path / str(number)
     try:
         disk.make_directory(path, folder.modes)
-        yield path
+        disk.make_directory(staged, folder.modes)
+        yield staged
     finally:
         if path.exists():
             with suppress(OSError):
                 disk.remove_tree(path)
+
+
+def staging_name(staged: Path) -> str:
+    """Return what a record keeps of where its version was staged."""
+    return f"{staged.parent.name}/{staged.name}"
 
 
 def copy_model(source: Path, target: Path, modes: disk.Modes) -> Manifest:

@@ -51,6 +51,14 @@ class LockedFolder(ServingFolder):
         if all(active.version != entry.version for active in quarantine.active):
             self.write_quarantine(Quarantine((*quarantine.entries, entry)))
 
+    def write_signature(self, number: int, text: str) -> None:
+        """Keep a version's OpenSSF model signature."""
+        path = self.signature_path(number)
+        if not path.parent.is_dir():
+            disk.make_directory(path.parent, self.modes)
+            disk.sync(path.parent.parent)
+        disk.write_text(path, text, self.modes)
+
     def write_pins(self, pins: Pins) -> None:
         """Replace the list of versions that retention keeps."""
         self._write(self.state_directory / "pins.json", pins)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from pathlib import Path
 
 from components import records
 from components.artifacts import Manifest
@@ -61,7 +62,7 @@ def publish(
     )
     if options.confirm is not None:
         confirmation.check_reachable(options.confirm, first=facts.live is None)
-    with commit.staging(folder) as staged:
+    with commit.staging(folder, number) as staged:
         manifest = commit.copy_model(candidate.source, staged, folder.modes)
         objection = check_bytes(manifest, candidate)
         if objection is not None:
@@ -71,7 +72,9 @@ def publish(
                 f"{str(candidate.source)!r} holds none of {', '.join(MODEL_FILES)}; "
                 "TensorFlow Serving can't load it"
             )
-        record = _record(request, candidate, facts, str(number), manifest, staged.name)
+        if options.model_signer is not None:
+            options.model_signer.sign(folder, staged, number)
+        record = _record(request, candidate, facts, staged, manifest)
         commit.commit(folder, staged, record)
     record = _confirm(folder, record, options.confirm, options.run)
     retain(folder, options.keep_versions)
@@ -82,17 +85,16 @@ def _record(
     request: PushRequest,
     candidate: Candidate,
     facts: decision.Facts,
-    version: str,
+    staged: Path,
     manifest: Manifest,
-    staging: str,
 ) -> VersionRecord:
     return VersionRecord(
-        version=version,
+        version=staged.name,
         state="committed",
         digest=manifest.digest,
         trained_digest=candidate.trained_digest,
         manifest=manifest.text,
-        staging=staging,
+        staging=commit.staging_name(staged),
         pushed_at=records.now(),
         recipe=candidate.recipe,
         window=candidate.model.window,

@@ -1,6 +1,7 @@
 """Publishing a model: decide under the folder's lock, then copy, record, rename, confirm."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from components import artifacts
@@ -9,6 +10,7 @@ from components.pusher import decision, publication, reevaluation
 from components.pusher import request as requests
 from components.pusher.lock import TIMEOUT_SECONDS, locked
 from components.pusher.locked_folder import LockedFolder
+from components.pusher.provenance import load_signer
 from components.pusher.request import PushRequest
 from components.records import Blessing, Model, PushedModel, Refusal, Run
 
@@ -26,6 +28,7 @@ def push(
     reevaluate_with: Mapping[str, Any] | None = None,
     run: Run | None = None,
     signing_key: bytes | None = None,
+    model_signing_key: str | Path | None = None,
     lock_timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> PushedModel | Refusal:
     """Publish a model as the next version of a serving folder, if its blessings allow it.
@@ -45,6 +48,8 @@ def push(
             again if something else became live since the evaluation.
         run: the task instance that asks; a second try of it returns what the first did.
         signing_key: if given, each blessing must be signed with it.
+        model_signing_key: a private key in PEM; if given, the version gets an OpenSSF model
+            signature under ``.imprimatur/signatures/`` before it appears.
         lock_timeout_seconds: how long to wait for another writer.
 
     Returns:
@@ -70,6 +75,7 @@ def push(
         reevaluate_with=requests.read_reevaluation(reevaluate_with),
         run=run,
         signing_key=signing_key,
+        model_signer=None if model_signing_key is None else load_signer(model_signing_key),
         lock_timeout_seconds=lock_timeout_seconds,
     )
     given = requests.read_model(model)

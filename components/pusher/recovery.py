@@ -74,8 +74,8 @@ def _settle_present(folder: LockedFolder, record: VersionRecord, path: Path) -> 
 
 
 def _sweep_temporary_files(folder: LockedFolder) -> None:
-    for directory in (folder.state_directory, folder.state_directory / "versions"):
-        for path in directory.glob(".*.tmp"):
+    for pattern in (".*.tmp", "versions/.*.tmp", "signatures/.*.tmp"):
+        for path in folder.state_directory.glob(pattern):
             disk.remove(path)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from components.errors import ConfigurationError, RecordError
 from components.pusher.lock import TIMEOUT_SECONDS
+from components.pusher.provenance import Signer
 from components.pusher.quarantine import recipe_digest
 from components.record_codec import shown
 from components.records import Blessing, BlessingKind, Finding, Model, Run
@@ -57,6 +58,7 @@ class Options:
     reevaluate_with: Mapping[str, Any] | None = None
     run: Run | None = None
     signing_key: bytes | None = field(default=None, repr=False)
+    model_signer: Signer | None = field(default=None, repr=False)
     lock_timeout_seconds: float = TIMEOUT_SECONDS
 
 

@@ -34,6 +34,8 @@ class VersionStatus(FolderRecord):
     pinned: bool = False
     confirmation: Confirmation | None = None
     withdrawal: Withdrawal | None = None
+    signature: str | None = None
+    """The path of its OpenSSF model signature."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def status(*, base_directory: str) -> FolderStatus:
         base_directory=str(folder.base_directory),
         live_version=str(versions[0].number) if versions else None,
         versions=tuple(
-            _of_version(version, "kept" if place else "live", pinned)
+            _of_version(folder, version, "kept" if place else "live", pinned)
             for place, version in enumerate(versions)
         ),
         withdrawn=tuple(_of_withdrawn(folder, number) for number in folder.withdrawn()[::-1]),
@@ -94,20 +96,25 @@ def table(shown: FolderStatus) -> str:
     return "\n".join(lines)
 
 
-def _of_version(version: Version, state: str, pinned: set[str]) -> VersionStatus:
+def _of_version(
+    folder: ServingFolder, version: Version, state: str, pinned: set[str]
+) -> VersionStatus:
     if version.record is None:
         return VersionStatus(str(version.number), state, pinned=str(version.number) in pinned)
-    return _of_record(version.record, state, pinned)
+    return _of_record(folder, version.record, state, pinned)
 
 
 def _of_withdrawn(folder: ServingFolder, number: int) -> VersionStatus:
     record = folder.record(number)
     if record is None:
         return VersionStatus(str(number), "withdrawn")
-    return _of_record(record, "withdrawn", set())
+    return _of_record(folder, record, "withdrawn", set())
 
 
-def _of_record(record: VersionRecord, state: str, pinned: set[str]) -> VersionStatus:
+def _of_record(
+    folder: ServingFolder, record: VersionRecord, state: str, pinned: set[str]
+) -> VersionStatus:
+    signature = folder.signature_path(record.number)
     return VersionStatus(
         version=record.version,
         state=state,
@@ -120,6 +127,7 @@ def _of_record(record: VersionRecord, state: str, pinned: set[str]) -> VersionSt
         pinned=record.version in pinned,
         confirmation=record.confirmation,
         withdrawal=record.withdrawal,
+        signature=str(signature) if signature.exists() else None,
     )
 
 
@@ -127,6 +135,7 @@ def _row(version: VersionStatus) -> tuple[str, ...]:
     marks = [version.state]
     marks += ["pinned"] if version.pinned else []
     marks += ["confirmed"] if version.confirmation is not None else []
+    marks += ["signed"] if version.signature is not None else []
     marks += ["foreign"] if version.digest is None else []
     return (
         version.version,
