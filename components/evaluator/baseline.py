@@ -55,21 +55,24 @@ def read_model_if_any(source: str | Path) -> Model | None:
         RecordError: a record that can't be read.
     """
     text, path = str(source), Path(source)
+    if not text.strip():
+        raise ConfigurationError("a model is given as empty text; expected a path or a record")
     if not text.lstrip().startswith("{"):
         if is_servable(path):
             manifest = artifacts.read_manifest(path)
             return Model(
                 uri=str(path.absolute()), digest=manifest.digest, num_bytes=manifest.num_bytes
             )
-        path = path / artifacts.RECORD_FILE if path.is_dir() else path
-        if path.name == artifacts.RECORD_FILE and not path.exists() and path.parent.is_dir():
-            return None
-        if not (path.exists() or path.suffix == ".json"):
-            return None
+        if path.is_dir() or not (path.exists() or path.suffix == ".json"):
+            path = path / artifacts.RECORD_FILE
+            if not path.is_file():
+                return None
         text = str(path)
     record = records.load(text)
     if not isinstance(record, Model):
-        raise ConfigurationError(f"{text!r} holds a {type(record).__name__}; expected a Model")
+        raise ConfigurationError(
+            f"{text!r} is the record of {type(record).__name__}; expected Model"
+        )
     return record
 
 

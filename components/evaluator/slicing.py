@@ -81,7 +81,8 @@ def _slice(spec: SlicingSpec, num_examples: int, columns: Mapping[str, Column]) 
         left, right = _join(rows, column.rows)
         rows, codes = rows[left], codes[left] * len(column.values) + column.ids[right]
     distinct, positions = np.unique(codes, return_inverse=True)
-    keys = [_decode(int(code), spec.features, chosen) for code in distinct]
+    names = spec.features
+    keys = [_decode(code, names, chosen) for code in distinct.tolist()]
     return Membership(keys, rows, positions)
 
 

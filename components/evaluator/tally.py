@@ -120,7 +120,9 @@ class Tally:
         order = np.array([self._slices[key] for key in keys], dtype=np.int64)
         first = next(iter(self._accumulators.values()))
         num_examples = first[_NUM_EXAMPLES].result(len(order))[order].astype(np.int64)
-        too_small = (num_examples < self._min_slice_size) & np.array([bool(key) for key in keys])
+        too_small = (num_examples < self._min_slice_size) & np.array(
+            [bool(key) for key in keys], bool
+        )
         models = {
             model: self._measure(accumulators, order, too_small)
             for model, accumulators in self._accumulators.items()
@@ -148,6 +150,7 @@ class Tally:
         if len(self._slices) > MAX_SLICES:
             raise DataError(
                 f"the examples make more than {MAX_SLICES:,} slices, for instance "
-                f"{dict(keys[-1])!r}; take the feature with so many values out of slicing_specs"
+                f"{dict(max(keys, key=len))!r}; take the feature with so many values out of "
+                "slicing_specs"
             )
         return np.array(positions, dtype=np.int64)
