@@ -7,7 +7,6 @@ Prints one line of JSON per scenario.
 """
 
 import dataclasses
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -17,18 +16,11 @@ import sys
 import time
 from pathlib import Path
 
+from pusher_workshop import Workshop
+
 from components import artifacts, pusher
 from components.pusher import disk
 from components.serving_folder import ServingFolder, version_number
-
-HERE = Path(__file__).parent
-
-
-def load_workshop(directory):
-    spec = importlib.util.spec_from_file_location("workshop", HERE / "conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Workshop(directory)
 
 
 def prepare_push(workshop):
@@ -110,7 +102,7 @@ def main() -> None:
         pristine = scratch / "pristine"
         shutil.rmtree(pristine, ignore_errors=True)
         pristine.mkdir()
-        argument = prepare(load_workshop(pristine))
+        argument = prepare(Workshop(pristine))
         report = kill_everywhere(scratch, pristine, argument, act)
         sys.stdout.write(json.dumps({"scenario": name, **report}) + "\n")
 
@@ -123,7 +115,7 @@ def kill_everywhere(scratch, pristine, argument, act) -> dict:
         with Watcher(directory / "serving") as watcher:
             code = in_child(lambda d=directory, s=step: act_killed(d, argument, act, s))
             after_crash = numbers_visible(directory / "serving")
-            result = act(load_workshop(directory), moved(argument, directory))
+            result = act(Workshop(directory), moved(argument, directory))
             problems += [f"step {step}: {problem}" for problem in watcher()[0]]
             looks += watcher()[1]
         if code != -signal.SIGKILL:
@@ -137,7 +129,7 @@ def whole_run(scratch, pristine, argument, act):
     directory = copy_of(scratch, pristine)
     seen = []
     disk.observe(lambda step, path: seen.append(step))
-    result = act(load_workshop(directory), moved(argument, directory))
+    result = act(Workshop(directory), moved(argument, directory))
     disk.observe(lambda step, path: None)
     return facts(directory, result), len(seen)
 
@@ -150,7 +142,7 @@ def act_killed(directory, argument, act, step) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     disk.observe(kill)
-    act(load_workshop(directory), moved(argument, directory))
+    act(Workshop(directory), moved(argument, directory))
 
 
 def in_child(call) -> int:

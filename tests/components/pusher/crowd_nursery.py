@@ -5,22 +5,15 @@ answered, and the records of the folder at the end, as one line of JSON.
 """
 
 import datetime
-import importlib.util
 import json
 import multiprocessing
 import random
 import sys
 from pathlib import Path
 
+from pusher_workshop import Workshop
+
 from components.records import PushedModel, Window
-
-
-def load_workshop(directory):
-    path = Path(__file__).with_name("conftest.py")
-    spec = importlib.util.spec_from_file_location("workshop", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Workshop(directory)
 
 
 def window(day: int) -> Window:
@@ -29,7 +22,7 @@ def window(day: int) -> Window:
 
 
 def work(directory, jobs, answers, seed) -> None:
-    workshop, chance = load_workshop(directory), random.Random(seed)
+    workshop, chance = Workshop(directory), random.Random(seed)
     while (day := jobs.get()) is not None:
         model = workshop.model(f"day {day}", window=window(day))
         run = workshop.run(run_id=f"day {day}")
@@ -66,7 +59,7 @@ def main() -> None:
         results += [answer] if answer is not None else []
     for process in crowd:
         process.join()
-    folder = load_workshop(directory).folder
+    folder = Workshop(directory).folder
     report = {
         "results": results,
         "exit_codes": [process.exitcode for process in crowd],
