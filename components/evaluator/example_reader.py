@@ -143,16 +143,14 @@ class ExampleReader:
     def _parse(self, serialized: Any) -> Any:
         spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in self._types.items()}
         parsed = tf.io.parse_example(serialized, spec)
-        columns = {name: parsed[name] for name in self._wanted.slices if name in parsed}
-        numeric = {name: parsed[name] for name in self._wanted.names if name not in columns}
-        for name in (self._wanted.label, self._wanted.weight):
-            if name in parsed:
-                numeric[name] = parsed[name]
+        numeric = {name for name in (self._wanted.label, self._wanted.weight) if name}
         return serialized, {
             "numeric": {
-                name: (ragged.value_rowids(), ragged.values) for name, ragged in numeric.items()
+                name: (parsed[name].value_rowids(), parsed[name].values) for name in numeric
             },
-            "columns": {name: _distinct(ragged) for name, ragged in columns.items()},
+            "columns": {
+                name: _distinct(parsed[name]) for name in self._wanted.slices if name in parsed
+            },
         }
 
     def _batch(self, serialized: Array, parsed: Any, start: int) -> ExampleBatch:

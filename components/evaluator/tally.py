@@ -150,7 +150,7 @@ class Tally:
         if len(self._slices) > MAX_SLICES:
             raise DataError(
                 f"the examples make more than {MAX_SLICES:,} slices, for instance "
-                f"{dict(max(keys, key=len))!r}; take the feature with so many values out of "
+                f"{dict(max(keys, key=lambda key: len(key)))!r}; take the feature with so many values out of "
                 "slicing_specs"
             )
         return np.array(positions, dtype=np.int64)

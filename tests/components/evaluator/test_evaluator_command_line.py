@@ -1,0 +1,118 @@
+"""``python -m components.evaluator``: exit codes, the last line, the log."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from components import records
+from components.evaluator.__main__ import main
+
+ROWS = [{"score": 0.25 + label / 2, "late": label} for label in (0, 1) * 10]
+
+
+@pytest.fixture
+def evaluator(score_model, write_examples, tmp_path):
+    """Return a function that runs the command line in this process."""
+    examples = write_examples(ROWS)
+
+    def run(*flags, bound=0.9, eval_config=None):
+        threshold = {"value_threshold": {"lower_bound": bound}}
+        eval_config = eval_config or {
+            "model_specs": [{"label_key": "late"}],
+            "metrics_specs": [{"metrics": [{"class_name": "AUC", "threshold": threshold}]}],
+        }
+        path = tmp_path / "eval_config.json"
+        path.write_text(json.dumps(eval_config))
+        arguments = {
+            "--model": records.dump(score_model()),
+            "--examples": records.dump(examples),
+            "--eval-config": str(path),
+            "--output-dir": str(tmp_path / "evaluation"),
+        }
+        given = dict(zip(flags[::2], flags[1::2], strict=True))
+        merged = [part for pair in {**arguments, **given}.items() for part in pair]
+        return main(merged)
+
+    return run
+
+
+def test_blessed_is_exit_code_0_and_the_last_line_is_the_record(evaluator, capfd, tmp_path):
+    assert evaluator("--run", '{"dag_id": "d", "run_id": "r", "task_id": "t"}') == 0
+    blessing = records.load(capfd.readouterr().out.splitlines()[-1])
+    assert blessing.blessed
+    assert blessing.run.dag_id == "d"
+    assert records.load(tmp_path / "evaluation" / "record.json") == blessing
+
+
+def test_not_blessed_is_exit_code_3_and_the_log_says_why(evaluator, capfd, caplog):
+    caplog.set_level("INFO")
+    assert evaluator("--first-run", "refuse", "--baseline", "/does/not/exist") == 3
+    assert not records.load(capfd.readouterr().out.splitlines()[-1]).blessed
+    table = [record.getMessage() for record in caplog.records if "verdict" in record.name]
+    assert table[0].split() == ["check", "metric", "slice", "value", "bound", "baseline"]
+    assert any(line.split()[:2] == ["FAILED", "first_run"] for line in table)
+    assert any(line.split()[:5] == ["ok", "value_threshold", "auc", "overall", "1.000"]
+               for line in table)  # fmt: skip
+    assert table[-1] == "NOT BLESSED"
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any(line.startswith("there is nothing to compare with") for line in warned)
+
+
+def test_takes_a_saved_model_directory_and_a_serving_folder(
+    evaluator, score_model, capfd, tmp_path
+):
+    shutil.copytree(score_model(0.5).uri, tmp_path / "serving" / "4")
+    assert evaluator("--model", score_model().uri, "--baseline", str(tmp_path / "serving")) == 0
+    blessing = records.load(capfd.readouterr().out.splitlines()[-1])
+    assert blessing.subject.digest == score_model().digest
+    assert blessing.baseline.version == "4"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--example-splits", "test"), "but the examples have the splits ['eval']"),
+        (("--eval-config", "nowhere.json"), "the eval config can't be read"),
+        (("--baseline", "nowhere.json"), "no record can be read from 'nowhere.json'"),
+    ],
+)
+def test_wrong_input_is_exit_code_2(evaluator, capfd, caplog, flags, message):
+    assert evaluator(*flags) == 2
+    assert message in caplog.text
+    assert capfd.readouterr().out == ""
+
+
+def test_an_unknown_metric_is_exit_code_2_and_names_those_there_are(evaluator, caplog):
+    unknown = {
+        "model_specs": [{"label_key": "late"}],
+        "metrics_specs": [{"metrics": [{"class_name": "AUROC"}]}],
+    }
+    assert evaluator(eval_config=unknown) == 2
+    assert "'AUROC' isn't known; expected one of AUC, AUCPrecisionRecall" in caplog.text
+
+
+def test_refuses_to_replace_a_directory_that_is_not_its_own(evaluator, caplog, tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "thesis.txt").write_text("mine")
+    assert evaluator() == 2
+    assert "holds no record.json, so it isn't ours to replace" in caplog.text
+    assert (tmp_path / "evaluation" / "thesis.txt").read_text() == "mine"
+
+
+def test_help_and_wrong_usage_do_not_wait_for_tensorflow():
+    code = (
+        "import sys; from components.evaluator.__main__ import build_parser; build_parser(); "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "components.evaluator", "--model", "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--model: no record can be read from 'x'" in done.stderr
