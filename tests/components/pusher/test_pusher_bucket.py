@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ def s3():
     """An S3 server in a thread; the URL of a bucket in it is made per test."""
     from moto.server import ThreadedMotoServer
 
+    # its log would get between the lines that tests read
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
