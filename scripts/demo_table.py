@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from components.records import Blessing, Finding, PushedModel, Refusal
+from components.records import Blessing, PushedModel, Refusal
 from scripts.demo_run import Outcome
 
 HEADERS = ("run", "window", "AUC", "live AUC", "evaluation", "served", "outcome", "then live")
@@ -80,12 +80,12 @@ def _problems_of_spoiled(outcome: Outcome) -> list[str]:
 
 
 def _row(outcome: Outcome) -> list[str]:
-    finding = _auc(outcome.evaluation)
+    candidate, live = _aucs(outcome.evaluation)
     return [
         outcome.plan.label,
         outcome.plan.window.start[: len("2013-01")],
-        _number(finding and finding.observed),
-        _number(finding and finding.baseline),
+        _number(candidate),
+        _number(live),
         _verdict(outcome.evaluation),
         _verdict(outcome.infra),
         _decision(outcome),
@@ -93,12 +93,13 @@ def _row(outcome: Outcome) -> list[str]:
     ]
 
 
-def _auc(blessing: Blessing | None) -> Finding | None:
-    """Return the overall AUC, with the live model's if it was measured."""
+def _aucs(blessing: Blessing | None) -> tuple[float | None, float | None]:
+    """Return the overall AUC of the candidate and of the live model, on the same examples."""
     findings = [] if blessing is None else blessing.findings
     overall = [item for item in findings if item.metric == "auc" and not item.slice]
-    with_baseline = [item for item in overall if item.baseline is not None]
-    return next(iter(with_baseline or overall), None)
+    observed = (item.observed for item in overall if item.observed is not None)
+    baseline = (item.baseline for item in overall if item.baseline is not None)
+    return next(observed, None), next(baseline, None)
 
 
 def _baseline_version(blessing: Blessing) -> str | None:

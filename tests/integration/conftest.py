@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from scripts.airflow_client import ENDED, AirflowClient
 from scripts.local_airflow import REPOSITORY, LocalAirflow
 

@@ -1,0 +1,93 @@
+"""What scripts/check finds besides what the linters find."""
+
+import json
+
+import pytest
+
+from scripts import check
+
+GOOD = json.loads((check.REPOSITORY / "models/flight_delays/eval_config.json").read_text())
+
+
+def task(**changes):
+    return {"task": "d.t", "pool": "default_pool", "eval_config": None, "first_run": "x", **changes}
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Return a function that writes an eval config into a repository of its own."""
+    monkeypatch.setattr(check, "REPOSITORY", tmp_path)
+
+    def write(value):
+        path = tmp_path / "models" / "m" / "eval_config.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value))
+        return path
+
+    return write
+
+
+def change_only(config):
+    metric = {
+        "class_name": "AUC",
+        "threshold": {"change_threshold": {"direction": "HIGHER_IS_BETTER", "absolute": -0.01}},
+    }
+    return {**config, "metrics_specs": [{"metrics": [metric]}]}
+
+
+def test_is_content_with_the_example(config):
+    config(GOOD)
+
+    assert check.check_eval_configs() == []
+
+
+def test_finds_a_config_that_could_never_refuse(config):
+    config({**GOOD, "metrics_specs": [{"metrics": [{"class_name": "AUC"}]}]})
+
+    (problem,) = check.check_eval_configs()
+
+    assert problem.startswith("models/m/eval_config.json: the eval config has no thresholds")
+
+
+def test_finds_a_config_that_does_not_parse(config):
+    config(GOOD).write_text("{")
+
+    assert len(check.check_eval_configs()) == 1
+
+
+def test_finds_that_none_is_there(config):
+    assert check.check_eval_configs() == [
+        "no models/*/eval_config.json is there, not even the example's"
+    ]
+
+
+def test_finds_a_config_that_deadlocks_under_its_dags_policy(config):
+    path = str(config(change_only(GOOD)).relative_to(check.REPOSITORY))
+
+    assert (
+        list(check.problems_of_task(task(eval_config=path, first_run="bless"), {"default_pool"}))
+        == []
+    )
+    (problem,) = check.problems_of_task(
+        task(eval_config=path, first_run="refuse"), {"default_pool"}
+    )
+    assert "first_run is 'refuse'" in problem
+
+
+def test_finds_a_pool_that_nobody_made():
+    (problem,) = check.problems_of_task(task(pool="gpu"), {"default_pool"})
+
+    assert "names the pool 'gpu', which doesn't exist" in problem
+    assert list(check.problems_of_task(task(pool="gpu"), {"default_pool", "gpu"})) == []
+
+
+def test_finds_an_import_error_and_an_empty_folder(tmp_path, monkeypatch):
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "models").mkdir()
+    monkeypatch.setattr(check, "REPOSITORY", tmp_path)
+    assert check.check_dags() == ["no DAG was found in dags/"]
+
+    (tmp_path / "dags" / "broken.py").write_text("from airflow.sdk import DAG\n1 / 0\n")
+    problems = check.check_dags()
+    assert len(problems) == 1
+    assert "ZeroDivisionError" in problems[0]
