@@ -203,13 +203,20 @@ def test_a_negative_blessing_is_a_successful_task(
     assert "below the bound 0.600" in caplog.text
 
 
-def test_blessings_are_signed_where_a_key_is_set(model, examples, monkeypatch):
+@pytest.mark.parametrize(
+    ("operator_class", "arguments"),
+    [
+        (EvaluatorOperator, {"eval_config": {"model_specs": []}}),
+        (InfraValidatorOperator, {"serving_spec": {"local_process": {}}}),
+    ],
+)
+def test_blessings_are_signed_where_a_key_is_set(
+    model, examples, monkeypatch, operator_class, arguments
+):
     key = bytes(range(32))
     monkeypatch.setenv("IMPRIMATUR_SIGNING_KEY", base64.b64encode(key).decode())
-    operator = InfraValidatorOperator(
-        task_id="infra", model=model, examples=examples, serving_spec={"local_process": {}}
-    )
-    blessing = from_json(as_xcom(operator.execute(make_context("infra"))))
+    operator = operator_class(task_id="judge", model=model, examples=examples, **arguments)
+    blessing = from_json(as_xcom(operator.execute(make_context("judge"))))
     assert isinstance(blessing, Blessing)
     assert signing.is_signed(blessing, key)
 
