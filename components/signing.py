@@ -6,10 +6,12 @@ whoever writes DAGs or holds the key.
 
 import base64
 import binascii
+import ctypes
 import dataclasses
 import hashlib
 import hmac
 import os
+import sys
 
 import rfc8785
 
@@ -18,16 +20,22 @@ from components.records import Blessing
 
 KEY_VARIABLE = "IMPRIMATUR_SIGNING_KEY"
 _MIN_KEY_BYTES = 32
+_PR_SET_DUMPABLE = 4
 
 
 def take_key_from_environment() -> bytes | None:
     """Return the key, and take it out of the environment so that no child inherits it.
 
+    Nor can a child read it in ``/proc``: the environment that a process began with stays there.
+
     Raises:
         ConfigurationError: it isn't base64 of 32 bytes or more.
     """
     text = os.environ.pop(KEY_VARIABLE, "")
-    return parse_key(text) if text else None
+    if not text:
+        return None
+    _close_proc()
+    return parse_key(text)
 
 
 def parse_key(text: str) -> bytes:
@@ -49,6 +57,12 @@ def parse_key(text: str) -> bytes:
             f"{_MIN_KEY_BYTES}: make one with 'openssl rand -base64 32'"
         )
     return key
+
+
+def _close_proc() -> None:
+    """Make this process's ``/proc`` entries unreadable to others of the same user."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def sign(blessing: Blessing, key: bytes) -> Blessing:

@@ -90,6 +90,24 @@ class Bucket:
         with self.faults():
             self.file_system.pipe_file(self.path(name), data)
 
+    def remove(self, name: str) -> None:
+        """Delete an object.
+
+        Raises:
+            PushError: the store can't be reached, or refuses.
+        """
+        with self.faults():
+            self.file_system.rm_file(self.path(name))
+
+    def remove_folder(self, name: str) -> None:
+        """Delete all objects below a name; nothing happens if there is none.
+
+        Raises:
+            PushError: the store can't be reached, or refuses.
+        """
+        with self.faults(), contextlib.suppress(FileNotFoundError):
+            self.file_system.rm(self.path(name), recursive=True)
+
     def replace(self, name: str, data: bytes, tag: str | None) -> bool:
         """Write an object if its tag is still the one given (None: if there still is none).
 
@@ -139,7 +157,7 @@ class Bucket:
             self._write_if(probe, b"", _NEVER)
         except OSError:
             return
-        self.file_system.rm_file(self.path(probe))
+        self.remove(probe)
         raise PushError(
             f"the bucket {self.url!r} ignores conditional writes (If-Match), so two mirrors could "
             "undo each other's work; use a store that knows them, as Amazon S3 and MinIO do"

@@ -32,7 +32,8 @@ class Mirrored(FolderRecord):
 def mirror(*, base_directory: str, to: str) -> Mirrored:
     """Upload the live version to a bucket, and move the bucket's pointer to it.
 
-    After a rollback the pointer goes back too. Nothing is locked: if something else becomes live
+    After a rollback the pointer goes back too. What retention removed from the folder is removed
+    from the bucket. Nothing is locked: if something else becomes live
     meanwhile, or another machine moves the pointer, it begins again with what is live then.
 
     Args:
@@ -61,6 +62,7 @@ def mirror(*, base_directory: str, to: str) -> Mirrored:
             continue
         if bucket.replace(POINTER_FILE, _json(moved), tag):
             _log.info("%s points to %s now", to, record.version)
+            _remove_old_versions(folder, bucket)
             return Mirrored("mirrored", to, record.version, record.digest)
     raise PushError(f"{to!r} or {str(base)!r} changed {MAX_ROUNDS} times meanwhile; try again")
 
@@ -125,6 +127,22 @@ def _upload_files(bucket: Bucket, version: Version, record: VersionRecord) -> No
     _log.info("uploading %s to %s", record.version, bucket.url)
     with bucket.faults(), ThreadPoolExecutor(_NUM_CONNECTIONS) as pool:
         list(pool.map(upload, (file.path for file in record.files())))
+
+
+def _remove_old_versions(folder: ServingFolder, bucket: Bucket) -> None:
+    """Remove what retention removed here; what fails there doesn't undo a mirroring."""
+    gone = folder.records(lambda record: record.get("state") == "removed")
+    there = folder.records(lambda record: record.get("state") != "removed")
+    kept = {record.digest for record in there}
+    try:
+        for record in gone:
+            if bucket.read(f"records/{record.version}.json") is not None:
+                _log.info("removing %s from %s", record.version, bucket.url)
+                if record.digest not in kept:
+                    bucket.remove_folder(f"versions/{record.digest}")
+                bucket.remove(f"records/{record.version}.json")
+    except PushError as error:
+        _log.warning("old versions could not be removed: %s", error)
 
 
 def _json(record: FolderRecord) -> bytes:

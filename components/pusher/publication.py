@@ -106,9 +106,13 @@ def _record(
 
 
 def replay(request: PushRequest, folder: LockedFolder, record: VersionRecord) -> PushedModel:
-    """Return what an earlier try pushed; confirm it if that was asked for and not done."""
+    """Return what an earlier try pushed; confirm it if that was asked for and not done.
+
+    Not if something newer took its place: then no server serves it any more.
+    """
     _log.info("this task pushed %s already, in an earlier try", record.version)
-    if record.state != "confirmed":
+    live = folder.live()
+    if record.state != "confirmed" and live is not None and live.number == record.number:
         record = _confirm(folder, record, request.options.confirm, request.options.run)
     retain(folder, request.options.keep_versions)
     return pushed(folder, record, replayed=True)

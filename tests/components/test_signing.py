@@ -5,6 +5,9 @@ import hashlib
 import hmac
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,11 +71,32 @@ def test_a_number_that_canonical_json_can_not_hold_is_an_error():
 
 
 def test_the_key_is_taken_out_of_the_environment(monkeypatch):
+    monkeypatch.setattr(signing, "_close_proc", lambda: None)
     monkeypatch.setenv(signing.KEY_VARIABLE, base64.b64encode(KEY).decode())
 
     assert signing.take_key_from_environment() == KEY
     assert signing.KEY_VARIABLE not in os.environ
     assert signing.take_key_from_environment() is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PR_GET_DUMPABLE is of Linux")
+@pytest.mark.parametrize("given", [True, False])
+def test_the_environment_that_it_began_with_is_hidden_from_children(given):
+    code = (
+        "import ctypes; from components import signing; signing.take_key_from_environment()\n"
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
+    key = {signing.KEY_VARIABLE: base64.b64encode(KEY).decode()} if given else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **key},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == ("0" if given else "1")
 
 
 @pytest.mark.parametrize(

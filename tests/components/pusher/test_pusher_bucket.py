@@ -202,6 +202,48 @@ def test_old_versions_are_removed_from_the_local_folder(workshop, url, replica):
     ]
 
 
+def test_what_retention_removed_here_is_removed_from_the_bucket(workshop, any_url, replica):
+    for month in (2, 3, 4, 5):
+        workshop.push(workshop.model(f"graph {month}", month), keep_versions=2)
+        mirror(workshop, any_url)
+    bucket = buckets.open_bucket(any_url)
+
+    found = bucket.file_system.find(bucket.root)
+
+    kept = [version.digest for version in workshop.folder.versions()]
+    assert {part for path in found for part in path.split("/") if part[:7] == "sha256:"} == {*kept}
+    records = [path for path in found if "/records/" in path]
+    assert [Path(path).stem for path in sorted(records)] == ["20130401000000", "20130501000000"]
+    assert pull(any_url, replica).version == "20130501000000"
+
+
+def test_bytes_that_came_again_stay_in_the_bucket(workshop, url, replica):
+    workshop.publish(2)
+    model = workshop.model("graph 3", 3)
+    workshop.push(model)
+    mirror(workshop, url)
+    for version in (20130301000000, 20130301000001, 20130301000002):
+        workshop.rollback(hold=False)
+        pusher.release(base_directory=str(workshop.base), version=version)
+        workshop.push(model)
+        mirror(workshop, url)
+
+    assert workshop.folder.record(20130301000000).state == "removed"
+    assert pull(url, replica).digest == model.digest
+
+
+def test_a_bucket_that_lets_nothing_be_removed_is_mirrored_to_all_the_same(
+    workshop, url, monkeypatch
+):
+    def refuse(*_):
+        raise PushError("not allowed")
+
+    monkeypatch.setattr(buckets.Bucket, "remove_folder", refuse)
+    for month in (2, 3, 4):
+        workshop.push(workshop.model(f"graph {month}", month), keep_versions=2)
+        assert mirror(workshop, url).outcome == "mirrored"
+
+
 def test_a_local_hold_or_quarantine_is_respected(workshop, url, replica):
     for month in (2, 3):
         workshop.publish(month)

@@ -194,6 +194,7 @@ def test_the_record_is_written_to_the_output_directory(command, workshop):
 def test_with_a_key_in_the_environment_blessings_must_be_signed(command, workshop, monkeypatch):
     model = workshop.model()
     text = base64.b64encode(KEY).decode()
+    monkeypatch.setattr(signing, "_close_proc", lambda: None)
 
     monkeypatch.setenv(signing.KEY_VARIABLE, text)
     assert command("push", *files(workshop, model))[1]["findings"][0]["check"] == "bad_signature"

@@ -242,6 +242,18 @@ def test_a_try_that_died_before_it_failed_is_withdrawn_by_the_next(published, im
     assert published.folder.live().number == 20130201000000
 
 
+def test_an_earlier_try_that_is_not_live_any_more_is_not_confirmed(published, impatient):
+    model = published.model("graph 3", 3)
+    published.push(model, run=published.run())
+    published.publish(4)
+
+    with serving({"version": ["LOADING"]}) as [server]:
+        again = published.push(model, run=published.run(try_number=2), confirm=confirm(server))
+
+    assert (again.replayed, server.asked) == (True, [])
+    assert published.folder.record(20130301000000).state == "committed"
+
+
 def test_old_versions_are_removed_only_after_confirmation(published, impatient):
     published.publish(3)
     with (
