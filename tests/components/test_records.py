@@ -80,7 +80,11 @@ def test_names_a_missing_field(record: records.Record, name: str) -> None:
 
 
 @pytest.mark.parametrize(("record", "name"), field_cases())
-@pytest.mark.parametrize("wrong", [Strange(), 1.5, True, "", 7, [1], {"": Strange()}], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    [Strange(), 1.5, True, "", 7, [1], {"": Strange()}],
+    ids=["strange", "fraction", "true", "text", "number", "list", "strange object"],
+)
 def test_names_a_field_of_the_wrong_type_or_reads_it(
     record: records.Record, name: str, wrong: Any
 ) -> None:

@@ -13,7 +13,7 @@ from tests.integration.conftest import DAG_ID, Installation
 JANUARY = {"window_start": "2013-01-01T00:00:00Z", "window_end": "2013-02-01T00:00:00Z"}
 FEBRUARY = {"window_start": "2013-02-01T00:00:00Z", "window_end": "2013-03-01T00:00:00Z"}
 ALL = ("example_gen", "trainer", "evaluator", "infra_validator", "pusher", "report")
-pytestmark = pytest.mark.timeout(900)  # two trainings and a start; 90 s on a machine at rest
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # 90 s on a machine at rest
 ENDLESS = {**JANUARY, "epochs": 100}
 
 
