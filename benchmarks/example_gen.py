@@ -31,13 +31,12 @@ Times = tuple[float, float]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one process and its children took to write a number of rows."""
+    """What one process took to write a number of rows."""
 
     rows: int
     wall_seconds: float
     cpu_seconds: float
     peak_mebibytes: float
-    """Of all processes together; an upper bound: each at its own peak."""
 
     def __str__(self) -> str:
         return (
@@ -50,7 +49,7 @@ def main() -> None:
     """Measure, print a table and one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--copies", type=int, default=10, help="of all flights, for the memory")
-    parser.add_argument("--num-workers", type=int, default=os.cpu_count())
+    parser.add_argument("--num-workers", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(Path(folder), arguments.copies, arguments.num_workers)
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def measure(folder: Path, copies: int, num_workers: int) -> dict[str, Measurement]:
-    """Run the loop, and `example_gen` on one process, on all, and on more rows."""
+    """Run the loop, and `example_gen` on one thread, on several, and on more rows."""
     flights, many = folder / "flights.parquet", folder / "many.parquet"
     data.main(["--output", str(flights)])
     table = pq.read_table(flights)
@@ -70,8 +69,8 @@ def measure(folder: Path, copies: int, num_workers: int) -> dict[str, Measuremen
     rows = table.num_rows
     return {
         "loop": in_child(loop, flights, folder / "loop", LOOP_ROWS, 1),
-        "1 process": in_child(write, flights, folder / "one", rows, 1),
-        f"{num_workers} workers": in_child(write, flights, folder / "all", rows, num_workers),
+        "1 thread": in_child(write, flights, folder / "one", rows, 1),
+        f"{num_workers} threads": in_child(write, flights, folder / "all", rows, num_workers),
         f"{copies} x rows": in_child(write, many, folder / "many", copies * rows, num_workers),
     }
 
@@ -116,19 +115,17 @@ def report(
 ) -> None:
     """Send what the function took."""
     wall, cpu = function(source, output, workers)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    peak = (own + (workers * children if workers > 1 else 0)) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     writer.send(Measurement(rows, wall, cpu, peak))
 
 
 def cpu_seconds() -> float:
-    """Return what this process and its ended children have taken of the processors."""
-    return sum(os.times()[:4])
+    """Return what this process has taken of the processors."""
+    return time.process_time()
 
 
 def write(source: Path, output: Path, workers: int) -> Times:
-    """Write all rows with `example_gen`, the start of its workers included."""
+    """Write all rows with `example_gen`."""
     before = cpu_seconds()
     started = time.perf_counter()
     generate(source=source, output_dir=output, time_column="time_hour", num_workers=workers)

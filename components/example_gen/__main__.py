@@ -48,20 +48,19 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--num-workers",
         type=int,
-        default=_num_cores(),
+        default=_default_workers(),
         metavar="N",
-        help="processes that encode, for large windows; default one a core",
+        help="threads that encode; default 2, or 1 on one core; more gain little",
     )
     command_line.add_output_argument(parser)
     command_line.add_run_argument(parser)
     return parser
 
 
-def _num_cores() -> int:
-    """Return how many cores this process may use: a container may be allowed fewer than are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _default_workers() -> int:
+    """Return how many threads help: as many as cores may be used, but not more than two."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(2, cores or 1)
 
 
 def _execute(arguments: argparse.Namespace) -> Examples | Refusal:

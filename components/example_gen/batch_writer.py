@@ -1,12 +1,13 @@
-"""Encodes, splits and compresses batches of rows on several processes, and writes them in order."""
+"""Encodes, splits and compresses batches of rows on several threads, and writes them in order.
+
+Threads, not processes: tfx_bsl and zlib let other threads run, and two more processes take longer
+to import all this than they save on some hundred thousand rows.
+"""
 
 import collections
 import gzip
-import itertools
-import multiprocessing
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,12 +16,9 @@ import pyarrow as pa
 
 from components.example_gen.encoding import ExampleEncoder
 from components.example_gen.split import Splitter
-from components.parent_death import die_with_parent
 from components.tfrecord import frame
 
 GZIP_LEVEL = 1
-SERIAL_BATCHES = 4
-"""Fewer than these are done before other processes would have started."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class BatchEncoder:
-    """What turns one batch into files' bytes; sent to each worker process once."""
+    """What turns one batch into files' bytes; has no state, so threads may share it."""
 
     encoder: ExampleEncoder
     splitter: Splitter
@@ -81,53 +79,14 @@ def write_batches(
 def _encode_all(
     encoder: BatchEncoder, batches: Iterator[pa.RecordBatch], num_workers: int
 ) -> Iterator[list[Encoded]]:
-    yield from map(encoder.encode, itertools.islice(batches, SERIAL_BATCHES))
-    if num_workers < 2:
-        yield from map(encoder.encode, batches)
-        return
-    first = next(batches, None)
-    if first is not None:
-        yield from _encode_in_pool(encoder, itertools.chain([first], batches), num_workers)
-
-
-def _encode_in_pool(
-    encoder: BatchEncoder, batches: Iterator[pa.RecordBatch], num_workers: int
-) -> Iterator[list[Encoded]]:
-    with ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("spawn"),  # Arrow's threads don't survive a fork
-        initializer=_start_worker,
-        initargs=(encoder, os.getpid()),
-    ) as pool:
-        started = [pool.submit(_is_started) for _ in range(num_workers)]
-        while not any(start.done() for start in started):  # importing takes them a second or two
-            batch = next(batches, None)
-            if batch is None:
-                return
-            yield encoder.encode(batch)
+    with ThreadPoolExecutor(num_workers) as pool:
         waiting: collections.deque[Future[list[Encoded]]] = collections.deque()
         for batch in batches:
-            waiting.append(pool.submit(_encode_in_worker, batch))
-            if len(waiting) > 2 * num_workers:
+            waiting.append(pool.submit(encoder.encode, batch))
+            if len(waiting) > 2 * num_workers:  # as many as are held in memory
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-_worker_encoder: list[BatchEncoder] = []
-
-
-def _start_worker(encoder: BatchEncoder, parent_pid: int) -> None:
-    die_with_parent(parent_pid)
-    _worker_encoder[:] = [encoder]
-
-
-def _is_started() -> None:
-    """Answer, which a worker can do once it has imported everything."""
-
-
-def _encode_in_worker(batch: pa.RecordBatch) -> list[Encoded]:
-    return _worker_encoder[0].encode(batch)
 
 
 def _compress(records: Sequence[bytes]) -> bytes:

@@ -22,7 +22,6 @@ class ExampleEncoder:
     def __init__(self, schema: pa.Schema) -> None:
         for field in schema:
             feature_type(field.type, field.name)
-        self._encoder = RecordBatchToExamplesEncoder()
 
     def encode(self, batch: pa.RecordBatch) -> list[bytes]:
         """Return one serialized example a row, its features always in the same order.
@@ -35,7 +34,8 @@ class ExampleEncoder:
             for column, field in zip(batch.columns, batch.schema, strict=True)
         ]
         lists = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-        return [_sort_features(example) for example in self._encoder.encode(lists)]
+        coder = RecordBatchToExamplesEncoder()  # its own: nothing says that threads may share one
+        return [_sort_features(example) for example in coder.encode(lists)]
 
 
 def _as_lists(column: pa.Array, name: str) -> pa.Array:

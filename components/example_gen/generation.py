@@ -42,8 +42,7 @@ def generate(
         time_column: when a row happened. Times without an offset are UTC.
         splits: as `SplitConfig.from_json` reads it.
         features: columns to keep; None keeps all.
-        num_workers: processes that encode, once there is enough to do. They are spawned, so a
-            script that asks for more than one needs ``if __name__ == "__main__":``.
+        num_workers: threads that encode. More than two gain little: half of the work is Python's.
 
     Returns:
         The examples; or, if no row lies in the window, a `Refusal` with ``empty_window``.
