@@ -148,9 +148,9 @@ class Tally:
     def _positions(self, keys: Sequence[SliceKey]) -> Array:
         positions = [self._slices.setdefault(key, len(self._slices)) for key in keys]
         if len(self._slices) > MAX_SLICES:
+            longest: SliceKey = max(keys, key=len)
             raise DataError(
                 f"the examples make more than {MAX_SLICES:,} slices, for instance "
-                f"{dict(max(keys, key=lambda key: len(key)))!r}; take the feature with so many values out of "
-                "slicing_specs"
+                f"{dict(longest)!r}; take the feature with so many values out of slicing_specs"
             )
         return np.array(positions, dtype=np.int64)

@@ -69,7 +69,7 @@ def test_float_addition_would_not_be_the_same():
 
 def test_carries_before_a_limb_overflows():
     sums = ExactSums()
-    values = np.full(1 << 20, 2.0**40 - 2.0**-40)
+    values = np.full(1 << 20, 2.0**40 - 1)
     for _ in range(16):
         sums.add(np.zeros(len(values), np.int64), values, 1)
     assert sums.result(1)[0] == float(Fraction(values[0]) * 16 * len(values))
