@@ -36,8 +36,8 @@ def pull(
 ) -> PushedModel | Refusal:
     """Make what a bucket points to the live version of a local serving folder.
 
-    A version that is newer there is downloaded, verified and published as a push would; where the
-    pointer went back, the local versions above it are withdrawn.
+    What is newer there is downloaded, verified and published as by a push; where the pointer went
+    back, the local versions above it are withdrawn.
 
     Args:
         source: ``s3://BUCKET/PREFIX``, filled by `mirror`.
@@ -48,8 +48,7 @@ def pull(
         lock_timeout_seconds: how long to wait for another writer.
 
     Returns:
-        What is live now; or why nothing was changed: the local folder is on hold, or these bytes
-        are in quarantine there.
+        What is live now; or a refusal: the folder is on hold, or the bytes are in quarantine here.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -77,9 +76,9 @@ def pull(
         if kept is not None:
             _go_back(folder, kept, f"{source} points to {pointer.version}")
             return publication.already_live(kept, run)
-        record = _publish(bucket, folder, record, live)
+        published = _publish(bucket, folder, record, live)
         publication.retain(folder, keep)
-        return publication.pushed(folder, record)
+        return publication.pushed(folder, published)
 
 
 def _read_record(bucket: Bucket, pointer: Pointer, signing_key: bytes | None) -> VersionRecord:

@@ -51,26 +51,26 @@ def rollback(
     """
     wanted = requests.read_version(from_version, "from_version")
     base = requests.read_destination({"filesystem": {"base_directory": base_directory}})
+    withdrawal = Withdrawal(cause="rollback", reason=reason, at=records.now(), by=by, run=run)
     with locked(base, timeout_seconds=lock_timeout_seconds) as folder:
-        live = folder.live()
-        earlier = _earlier_try(folder, live, wanted, run)
-        if earlier is not None:
-            return earlier
-        if live is None or wanted not in (None, live.number):
-            return _live_changed(folder, live, wanted)
-        target, findings = _find_target(folder, live)
-        if target is None:
-            return _refuse_last(live, findings)
-        withdrawal = Withdrawal(
-            cause="rollback",
-            reason=reason,
-            at=records.now(),
-            to_version=str(target.number),
-            by=by,
-            run=run,
-        )
-        _withdraw(folder, live, target, withdrawal, hold=hold)
-        return _now_live(target, live.number, run, findings)
+        return _roll_back(folder, wanted, withdrawal, hold=hold)
+
+
+def _roll_back(
+    folder: LockedFolder, wanted: int | None, withdrawal: Withdrawal, *, hold: bool
+) -> PushedModel | Refusal:
+    live, run = folder.live(), withdrawal.run
+    earlier = _earlier_try(folder, live, wanted, run)
+    if earlier is not None:
+        return earlier
+    if live is None or wanted not in (None, live.number):
+        return _live_changed(folder, live, wanted)
+    target, findings = _find_target(folder, live)
+    if target is None:
+        return _refuse_last(live, findings)
+    withdrawal = dataclasses.replace(withdrawal, to_version=str(target.number))
+    _withdraw(folder, live, target, withdrawal, hold=hold)
+    return _now_live(target, live.number, run, findings)
 
 
 def quarantine_entry(record: VersionRecord, withdrawal: Withdrawal) -> Quarantined:

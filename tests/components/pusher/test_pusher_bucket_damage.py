@@ -1,0 +1,151 @@
+"""A bucket that holds something else than it says, or can't be used."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from components import pusher, signing
+from components.errors import (
+    ArtifactError,
+    ConfigurationError,
+    InvalidModelError,
+    PushError,
+    RecordError,
+)
+from components.pusher import bucket as buckets
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def replica(workshop):
+    return workshop.directory / "replica" / "flight_delays"
+
+
+def mirror(workshop, url):
+    return pusher.mirror(base_directory=str(workshop.base), to=url)
+
+
+def pull(url, replica, **options):
+    return pusher.pull(source=url, base_directory=str(replica), **options)
+
+
+def change(url, name, data):
+    """Write into the bucket by hand."""
+    buckets.open_bucket(url).write(name, data)
+
+
+def test_a_damaged_live_version_is_not_mirrored(workshop, url):
+    pushed = workshop.publish(2)[0]
+    (Path(pushed.uri) / "saved_model.pb").write_text("GRAPH 2")
+
+    with pytest.raises(InvalidModelError, match="pusher lint"):
+        mirror(workshop, url)
+    assert buckets.open_bucket(url).read("live.json") is None
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "longer", "shorter"])
+def test_damaged_objects_are_not_published(workshop, url, replica, damage):
+    workshop.publish(2)
+    mirror(workshop, url)
+    pull(url, replica)
+    pushed = workshop.publish(3)[0]
+    mirror(workshop, url)
+    bucket = buckets.open_bucket(url)
+    name = f"versions/{pushed.digest}/saved_model.pb"
+    data = bucket.read(name)
+    if damage == "missing":
+        bucket.file_system.rm_file(bucket.path(name))
+    else:
+        change(url, name, {"changed": b"GRAPH 3", "longer": data * 9, "shorter": b""}[damage])
+
+    with pytest.raises((InvalidModelError, PushError), match=r"saved_model\.pb"):
+        pull(url, replica)
+
+    assert sorted(path.name for path in replica.iterdir()) == [".imprimatur", "20130201000000"]
+    assert not list((replica / ".imprimatur").glob("staging-*"))
+
+
+@pytest.mark.parametrize("path", ["../../escaped", "/escaped", "a//b", "./a", "a/../../b", ""])
+def test_a_record_cannot_name_files_outside(workshop, url, replica, path):
+    workshop.publish(2)
+    mirror(workshop, url)
+    forge(url, path=path)
+
+    with pytest.raises(ArtifactError, match="name"):
+        pull(url, replica)
+
+    assert not (replica / ".imprimatur" / "escaped").exists()
+    assert not Path("/escaped").exists()
+
+
+def forge(url, *, path=None, **changes):
+    """Rewrite record and pointer so that they agree with each other."""
+    bucket = buckets.open_bucket(url)
+    pointer = json.loads(bucket.read("live.json"))
+    record = json.loads(bucket.read(pointer["record"]))
+    record.update(changes)
+    if path is not None:
+        record["manifest"] = f"{'0' * 64} 1 {path}\n"
+        digest = "sha256:" + hashlib.sha256(record["manifest"].encode()).hexdigest()
+        record["digest"] = pointer["digest"] = digest
+    data = json.dumps(record).encode()
+    change(url, pointer["record"], data)
+    pointer["record_sha256"] = hashlib.sha256(data).hexdigest()
+    change(url, "live.json", json.dumps(pointer).encode())
+
+
+def test_a_record_that_the_pointer_does_not_name_is_refused(workshop, url, replica):
+    workshop.publish(2)
+    mirror(workshop, url)
+    change(url, "records/20130201000000.json", b"{}")
+
+    with pytest.raises(InvalidModelError, match="isn't what the pointer names"):
+        pull(url, replica)
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"type": "Pointer", "schema_version": 2}'])
+def test_a_damaged_pointer_is_an_error(url, replica, data):
+    change(url, "live.json", data)
+
+    with pytest.raises((RecordError, ConfigurationError)):
+        pull(url, replica)
+
+
+def test_with_a_key_blessings_must_be_signed(workshop, url, replica):
+    model = workshop.model()
+    signed = [signing.sign(blessing, KEY) for blessing in workshop.blessings(model)]
+    workshop.push(model, signed)
+    mirror(workshop, url)
+
+    assert pull(url, replica, signing_key=KEY).outcome == "pushed"
+    with pytest.raises(InvalidModelError, match="isn't signed"):
+        pull(url, replica.with_name("other"), signing_key=KEY[::-1] + b"x")
+
+
+def test_a_store_that_ignores_conditions_is_refused(workshop, s3_url, monkeypatch):
+    monkeypatch.setattr(
+        buckets.Bucket, "_write_if", lambda self, name, data, tag: self.write(name, data)
+    )
+    workshop.publish(2)
+
+    with pytest.raises(PushError, match="ignores conditional writes"):
+        mirror(workshop, s3_url)
+    assert buckets.open_bucket(s3_url).read("live.json.probe") is None
+
+
+@pytest.mark.parametrize("bad", ["gs://bucket/x", "/srv/models", "memory://x", "http://x/y"])
+def test_another_store_is_a_configuration_error(workshop, bad):
+    workshop.publish(2)
+
+    with pytest.raises(ConfigurationError, match="s3://BUCKET/PREFIX"):
+        mirror(workshop, bad)
+
+
+def test_a_bucket_that_cannot_be_reached_is_a_fault(workshop, s3_url):
+    workshop.publish(2)
+
+    with pytest.raises(PushError, match="can't be used"):
+        mirror(workshop, "s3://there-is-no-such-bucket/x")
