@@ -7,9 +7,14 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from components import artifacts
 from components.records import Examples, Model, Split
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("imprimatur", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("imprimatur")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
