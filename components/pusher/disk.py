@@ -157,10 +157,7 @@ def _copy(read_into: Callable[[memoryview], int], writer: int, expected: int) ->
     sha256 = hashlib.sha256()
     buffer = memoryview(bytearray(_BUFFER_BYTES))
     num_bytes = begun = 0
-    while num_bytes <= expected:
-        count = read_into(buffer[: min(_BUFFER_BYTES, expected + 1 - num_bytes)])
-        if count == 0:
-            break
+    while count := read_into(buffer[: min(_BUFFER_BYTES, expected + 1 - num_bytes)]):
         chunk = buffer[:count]
         sha256.update(chunk)
         while chunk:

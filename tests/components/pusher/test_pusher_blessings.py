@@ -275,17 +275,34 @@ def test_an_override_for_another_model_does_not_count(workshop):
 
     refused = push_with_override(workshop, failure, override(failure), approval_for=other)
 
-    assert refused.check in ("not_blessed", "other_bytes")
+    assert refused.check == "not_blessed"
 
 
-def test_overrides_outside_an_approval_do_not_count(workshop):
+@pytest.mark.parametrize("kind", ["evaluation", "infra"])
+def test_overrides_outside_an_approval_do_not_count(workshop, kind):
     model = workshop.model()
     failure = workshop.failure()
+    overrides = {kind: (override(failure),)}
     failed = workshop.bless(
-        model, blessed=False, findings=(failure,), overrides=(override(failure),)
+        model, blessed=False, findings=(failure,), overrides=overrides.get("evaluation", ())
     )
+    infra = workshop.bless(model, "infra", overrides=overrides.get("infra", ()))
 
-    assert workshop.push(model, [failed, workshop.bless(model, "infra")]).check == "not_blessed"
+    assert workshop.push(model, [failed, infra]).check == "not_blessed"
+
+
+def test_two_infra_blessings_must_carry_the_same_served_model(workshop):
+    model = workshop.model()
+    served = workshop.with_warm_up(model)
+    one = workshop.bless(model, "infra", served_model=served)
+    other = dataclasses.replace(served, digest="sha256:" + "0" * 64)
+    two = workshop.bless(model, "infra", served_model=other)
+
+    refused = workshop.push(model, [workshop.bless(model), one, two])
+
+    assert refused.check == "other_bytes"
+    assert "different served models" in refused.findings[0].message
+    assert workshop.push(model, [workshop.bless(model), one, one]).outcome == "pushed"
 
 
 def test_a_negative_evaluation_without_any_finding_is_not_overridden(workshop):

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -320,16 +319,14 @@ def test_a_lock_that_is_not_to_be_had_is_exit_1(command, workshop):
     assert "has held the lock" in done.stderr
 
 
-def test_it_starts_at_once_and_loads_no_tensorflow():
+def test_it_loads_nothing_heavy():
     code = (
         "import sys; from components.pusher.__main__ import main\n"
         "import components.pusher.confirmation\n"
-        "assert not {'tensorflow', 'airflow', 'docker', 'fsspec'} & sys.modules.keys()"
+        "heavy = {'tensorflow', 'airflow', 'docker', 'fsspec', 'model_signing'}\n"
+        "assert not heavy & sys.modules.keys()"
     )
-    begin = time.monotonic()
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-    assert time.monotonic() - begin < 20
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,15 @@ def test_foreign_versions_are_never_removed(workshop):
     assert workshop.visible() == ["1600000000", "1700000000", "20130301000000", "20130401000000"]
 
 
+def test_foreign_versions_do_not_count(workshop):
+    workshop.publish(2, 3, 4)
+    workshop.write_model(workshop.base / "20130401000001", "by hand")
+
+    workshop.push(workshop.model("graph 5", 5), keep_versions=2)
+
+    assert workshop.visible() == ["20130401000000", "20130401000001", "20130501000000"]
+
+
 def test_after_a_rollback_the_live_version_is_never_removed(workshop):
     workshop.publish(2, 3, 4, 5)
     workshop.rollback(hold=False)

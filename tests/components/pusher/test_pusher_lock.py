@@ -13,6 +13,7 @@ from components.pusher import lock
 from components.pusher.lock import Mount, check_file_system, locked, read_mounts
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_second_writer_waits_and_then_gives_up(workshop):
     with locked(workshop.base, create=True):
         context = multiprocessing.get_context("fork")

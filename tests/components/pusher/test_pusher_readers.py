@@ -14,6 +14,7 @@ from components.serving_folder import ServingFolder
 NOBODY = 65534
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_a_reader_under_another_uid_reads_every_file(fast_disk, workshop, umask):

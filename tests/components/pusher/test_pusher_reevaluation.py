@@ -1,5 +1,6 @@
 """Judging again against what is live now, by a stand-in with the evaluator's command line."""
 
+import dataclasses
 import json
 import os
 import stat
@@ -11,7 +12,7 @@ import pytest
 from components import signing
 from components.errors import ConfigurationError, PushError
 from components.pusher import reevaluation
-from components.records import Inputs
+from components.records import Inputs, Override
 
 INPUTS = Inputs(examples_digest="sha256:e", eval_config_digest="sha256:c")
 KEY = b"k" * 32
@@ -142,6 +143,18 @@ def test_a_new_verdict_against_it_refuses(workshop, evaluator, stale):
 
     assert refused.check == "not_blessed"
     assert "AUC fell" in refused.findings[0].message
+
+
+def test_an_approval_stays_valid_for_the_new_evaluation(workshop, evaluator, stale):
+    evaluator.answer(exit_code=3)
+    model, blessings = stale
+    override = Override("change_threshold", "auc", {}, "known drift", "ada", observed=0.6)
+    worse = dataclasses.replace(override, observed=0.61)
+
+    for given, outcome in ((worse, "Refusal"), (override, "PushedModel")):
+        approval = workshop.bless(model, "approval", overrides=(given,))
+        result = workshop.push(model, [*blessings, approval], reevaluate_with=WITH)
+        assert type(result).__name__ == outcome
 
 
 def test_other_inputs_are_a_configuration_error(workshop, evaluator, stale):
