@@ -84,6 +84,7 @@ def impatient(monkeypatch):
     now = [0.0]
     clock = confirmation.Clock(lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + seconds))
     monkeypatch.setattr(confirmation, "Clock", lambda: clock)
+    return now
 
 
 @pytest.fixture
@@ -208,6 +209,7 @@ def test_a_version_that_is_not_served_in_time_is_withdrawn_and_may_come_again(
     ):
         published.push(model, confirm=confirm(server, timeout_seconds=5), run=published.run())
 
+    assert 4 < impatient[0] <= 5
     assert published.visible() == ["20130201000000", "20130301000000.withdrawn"]
     assert published.folder.quarantine().active == ()
     with serving({}) as [server]:
