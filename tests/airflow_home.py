@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,3 +30,8 @@ for _name in list(os.environ):
     if _name.startswith("AIRFLOW_") or _name.removeprefix("IMPRIMATUR_") in _OURS:
         del os.environ[_name]
 os.environ.update(environment(HOME))
+
+# Airflow's logging configuration closes all handlers. absl's, which TensorFlow brings, closes its
+# stream with it: that of pytest's capture, if a test module has loaded TensorFlow by now.
+if "absl.logging" in sys.modules:
+    sys.modules["absl.logging"].get_absl_handler().python_handler.stream = sys.__stderr__
