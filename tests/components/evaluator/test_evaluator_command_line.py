@@ -1,6 +1,7 @@
 """``python -m components.evaluator``: exit codes, the last line, the log."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from components import records
 from components.evaluator.__main__ import main
+from components.signing import KEY_VARIABLE
 
 ROWS = [{"score": 0.25 + label / 2, "late": label} for label in (0, 1) * 10]
 
@@ -59,6 +61,17 @@ def test_not_blessed_is_exit_code_3_and_the_log_says_why(evaluator, capfd, caplo
     assert table[-1] == "NOT BLESSED"
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert any(line.startswith("there is nothing to compare with") for line in warned)
+
+
+def test_a_model_never_sees_the_signing_key(evaluator, monkeypatch):
+    seen = []
+    monkeypatch.setenv(KEY_VARIABLE, "secret")
+    monkeypatch.setattr(
+        "components.evaluator.evaluate", lambda **_: seen.append(os.environ.get(KEY_VARIABLE))
+    )
+    with pytest.raises(AttributeError):  # what the stand-in returns is no record
+        evaluator()
+    assert seen == [None]
 
 
 def test_takes_a_saved_model_directory_and_a_serving_folder(
