@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from components import artifacts, pusher, records
 from components.records import Blessing, Model, Subject, Validator
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--small-files", type=int, default=0)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=6)
     parser.add_argument("--directory", type=Path, help="on the disk to measure; default: here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory or Path.cwd()) as scratch:
@@ -41,22 +42,29 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def measure(scratch: Path, arguments: argparse.Namespace) -> dict[str, float]:
+def measure(scratch: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return seconds of both, their ratio, and how much memory the push took."""
     source = make_model(scratch / "model", arguments)
     manifest = artifacts.read_manifest(source)
     model = Model(uri=str(source), digest=manifest.digest, num_bytes=manifest.num_bytes)
     copies, pushes = [], []
     before = peak_mebibytes()
-    for _ in range(arguments.repeats):
-        copies.append(timed(lambda: copy(source, scratch / "copy")))
-        pushes.append(timed(lambda: push(model, scratch / "serving")))
+    for repeat in range(arguments.repeats):
+        calls = [
+            (copies, lambda: copy(source, scratch / "copy")),
+            (pushes, lambda: push(model, scratch / "serving")),
+        ]
+        # Each goes first as often: what comes second meets a busier disk.
+        for times, call in calls if repeat % 2 else reversed(calls):
+            times.append(timed(call))
         shutil.rmtree(scratch / "copy")
         shutil.rmtree(scratch / "serving")
         os.sync()
     return {
         "megabytes": arguments.megabytes,
         "files": len(manifest.files),
+        "copies": [round(seconds, 2) for seconds in copies],
+        "pushes": [round(seconds, 2) for seconds in pushes],
         "copy_seconds": statistics.median(copies),
         "push_seconds": statistics.median(pushes),
         "ratio": statistics.median(pushes) / statistics.median(copies),

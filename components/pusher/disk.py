@@ -4,7 +4,6 @@ No other module of the pusher writes, renames or deletes below a base directory.
 announced to an observer just before it happens; a crash harness kills the process there.
 """
 
-import hashlib
 import os
 import stat
 import uuid
@@ -17,12 +16,10 @@ from typing import BinaryIO
 from components import artifacts
 from components.artifacts import FileEntry
 from components.errors import ArtifactError, PushError
-from components.pusher import writeback
+from components.pusher import stream, writeback
 
-_BUFFER_BYTES = 1 << 18
-"""Fits into a core's cache, so that what was read is hashed and written from there."""
-_WRITEBACK_BYTES = 1 << 23
 _MANY_FILES = 500
+_BIG_BYTES = 1 << 23
 Observer = Callable[[str, Path], None]
 
 
@@ -86,10 +83,16 @@ def copy_files(source: Path, target: Path, paths: Sequence[str], modes: Modes) -
         ArtifactError: one isn't a regular file any more, or it changed while it was read.
     """
     many = len(paths) > _MANY_FILES
-    by_size = sorted(paths, key=lambda path: -(source / path).stat().st_size)
+    sizes = {path: (source / path).stat().st_size for path in paths}
+    by_size = sorted(paths, key=lambda path: -sizes[path])
+    big = {path for path in paths if sizes[path] >= _BIG_BYTES}
+    pipelined = big if len(big) < (os.cpu_count() or 1) else set()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         copies = pool.map(
-            lambda path: _copy_file(source, target, path, modes, durable=not many), by_size
+            lambda path: _copy_file(
+                source, target, path, modes, durable=not many, pipelined=path in pipelined
+            ),
+            by_size,
         )
         files = list(copies)
     if many:
@@ -99,7 +102,9 @@ def copy_files(source: Path, target: Path, paths: Sequence[str], modes: Modes) -
     return files
 
 
-def _copy_file(source: Path, target: Path, path: str, modes: Modes, *, durable: bool) -> FileEntry:
+def _copy_file(
+    source: Path, target: Path, path: str, modes: Modes, *, durable: bool, pipelined: bool
+) -> FileEntry:
     _step("create", target / path)
     with (
         open(source / path, "rb", buffering=0, opener=_open_regular) as reader,
@@ -107,7 +112,9 @@ def _copy_file(source: Path, target: Path, path: str, modes: Modes, *, durable: 
     ):
         expected = os.fstat(reader.fileno()).st_size
         _step("write", target / path)
-        num_bytes, sha256 = _copy(reader.readinto, writer.fileno(), expected)
+        num_bytes, sha256 = stream.copy(
+            reader.readinto, writer.fileno(), expected, pipelined=pipelined
+        )
         os.fchmod(writer.fileno(), modes.file)
         if durable:
             _step("sync", target / path)
@@ -137,7 +144,7 @@ def copy_stream(reader: BinaryIO, target: Path, file: FileEntry, modes: Modes) -
     with open(path, "xb", buffering=0) as writer:
         _step("write", path)
         read_into: Callable[[memoryview], int] = reader.readinto  # type: ignore[attr-defined]
-        num_bytes, sha256 = _copy(read_into, writer.fileno(), file.num_bytes)
+        num_bytes, sha256 = stream.copy(read_into, writer.fileno(), file.num_bytes)
         os.fchmod(writer.fileno(), modes.file)
         _step("sync", path)
         os.fsync(writer.fileno())
@@ -150,23 +157,6 @@ def _open_regular(path: str, flags: int) -> int:
         os.close(descriptor)
         raise ArtifactError(f"{path!r} is no regular file any more; push a model that is finished")
     return descriptor
-
-
-def _copy(read_into: Callable[[memoryview], int], writer: int, expected: int) -> tuple[int, str]:
-    """Copy up to one byte more than expected, so that a file that grows for ever ends."""
-    sha256 = hashlib.sha256()
-    buffer = memoryview(bytearray(_BUFFER_BYTES))
-    num_bytes = begun = 0
-    while count := read_into(buffer[: min(_BUFFER_BYTES, expected + 1 - num_bytes)]):
-        chunk = buffer[:count]
-        sha256.update(chunk)
-        while chunk:
-            chunk = chunk[os.write(writer, chunk) :]
-        num_bytes += count
-        if num_bytes - begun >= _WRITEBACK_BYTES:
-            writeback.begin(writer, begun, num_bytes - begun)
-            begun = num_bytes
-    return num_bytes, sha256.hexdigest()
 
 
 def write_text(path: Path, text: str, modes: Modes) -> None:

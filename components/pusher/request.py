@@ -169,7 +169,7 @@ def read_version(given: int | str | None, name: str = "version") -> int | None:
     """
     if given is None:
         return None
-    text = "" if isinstance(given, bool) else str(given)
+    text = str(given)
     if not re.fullmatch(r"[1-9][0-9]{0,18}", text, re.ASCII) or int(text) > MAX_VERSION:
         raise ConfigurationError(
             f"{name} is {given!r}; expected a whole number from 1 to {MAX_VERSION}, "

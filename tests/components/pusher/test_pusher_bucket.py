@@ -103,6 +103,9 @@ def test_a_rollback_travels_too(workshop, any_url, replica):
         "20130301000000.withdrawn",
         "20130401000000.withdrawn",
     ]
+    for number in (20130301000000, 20130401000000):
+        withdrawal = ServingFolder(replica).record(number).withdrawal
+        assert (withdrawal.cause, withdrawal.to_version) == ("rollback", "20130201000000")
 
 
 def test_a_rollback_to_what_is_gone_here_gets_a_new_number(workshop, url, replica):
@@ -237,6 +240,23 @@ def test_two_mirrors_never_undo_each_other(workshop, any_url, replica, monkeypat
     result = mirror(workshop, any_url)
 
     assert (result.outcome, result.version) == ("already_mirrored", "20130301000000")
+
+
+def test_what_became_live_during_the_upload_is_mirrored(workshop, url, monkeypatch):
+    from components.pusher import bucket_mirror
+
+    workshop.publish(2)
+    upload, calls = bucket_mirror._upload_files, []
+
+    def interrupted(*arguments):
+        upload(*arguments)
+        calls.append(1)
+        if len(calls) == 1:
+            workshop.publish(3)
+
+    monkeypatch.setattr(bucket_mirror, "_upload_files", interrupted)
+
+    assert mirror(workshop, url).version == "20130301000000"
 
 
 def test_a_pointer_moved_by_another_machine_is_not_overwritten(workshop, any_url):

@@ -1,11 +1,14 @@
 """What must be on disk before what: each byte and name is synced before the version appears."""
 
+import hashlib
+import io
 import os
+import random
 from pathlib import Path
 
 import pytest
 
-from components.pusher import disk, writeback
+from components.pusher import disk, stream, writeback
 
 
 @pytest.fixture
@@ -98,9 +101,9 @@ def test_the_file_system_is_synced_for_real(tmp_path):
 
 def test_a_big_file_begins_to_be_written_early(workshop, monkeypatch):
     begun = []
-    monkeypatch.setattr(disk, "_WRITEBACK_BYTES", 1000)
-    monkeypatch.setattr(disk, "_BUFFER_BYTES", 400)
-    monkeypatch.setattr(disk.writeback, "begin", lambda *arguments: begun.append(arguments[1:]))
+    monkeypatch.setattr(stream, "_WRITEBACK_BYTES", 1000)
+    monkeypatch.setattr(stream, "_BUFFER_BYTES", 400)
+    monkeypatch.setattr(writeback, "begin", lambda *arguments: begun.append(arguments[1:]))
     source, target = workshop.directory / "from", workshop.directory / "to"
     source.mkdir()
     target.mkdir()
@@ -128,4 +131,29 @@ def test_memory_stays_flat(workshop):
     finally:
         tracemalloc.stop()
 
-    assert peak < 1 << 21
+    assert peak < 3 << 20
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1, 399, 400, 401, 1600, 10_007])
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_what_is_copied_is_what_is_hashed(tmp_path, monkeypatch, num_bytes, pipelined):
+    monkeypatch.setattr(stream, "_BUFFER_BYTES", 400)
+    data = random.Random(num_bytes).randbytes(num_bytes)
+
+    with (tmp_path / "copy").open("wb", buffering=0) as writer:
+        result = stream.copy(
+            io.BytesIO(data).readinto, writer.fileno(), num_bytes, pipelined=pipelined
+        )
+
+    assert result == (num_bytes, hashlib.sha256(data).hexdigest())
+    assert (tmp_path / "copy").read_bytes() == data
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_stream_without_end_ends(tmp_path, monkeypatch, pipelined):
+    monkeypatch.setattr(stream, "_BUFFER_BYTES", 400)
+
+    with (tmp_path / "copy").open("wb", buffering=0) as writer:
+        num_bytes, _ = stream.copy(len, writer.fileno(), 1000, pipelined=pipelined)
+
+    assert num_bytes == 1001
