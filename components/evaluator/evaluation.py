@@ -1,6 +1,7 @@
 """Evaluates one model: verify, snapshot, measure, judge, report."""
 
 import contextlib
+import dataclasses
 import logging
 import shutil
 import time
@@ -26,7 +27,18 @@ from components.evaluator.report import REPORT_FILE, write_metrics, write_report
 from components.evaluator.slicing import Slicer
 from components.evaluator.tally import Measurements
 from components.evaluator.verdict_log import log_verdict
-from components.records import Blessing, Examples, Inputs, Model, Run, Subject, Validator, now
+from components.records import (
+    Baseline,
+    Blessing,
+    Examples,
+    Inputs,
+    Model,
+    Run,
+    Subject,
+    Validator,
+    now,
+)
+from components.serving_folder import ServingFolder
 
 DEFAULT_SPLIT = "eval"
 _SNAPSHOT = "baseline"
@@ -65,40 +77,49 @@ def evaluate(
     """
     config = read_eval_config(eval_config)
     candidate = _read_model(model)
-    comparand = baselines.read_baseline(baseline)
-    if comparand is None and first_run == "refuse":
-        raise ConfigurationError(
-            "first_run is 'refuse' and no baseline is given, so no model could ever be blessed; "
-            "give a baseline, or first_run 'bless'"
-        )
+    comparand = _read_baseline(baseline, first_run)
     splits = _choose_splits(examples, example_splits)
     with artifacts.new_directory(output_dir) as staging:
         comparison = baselines.take_snapshot(comparand, staging / _SNAPSHOT)
         check_can_bless(config, first_run if comparison.directory is None else "bless")
-        baselines.verify(candidate, "the model")
         _verify_examples(examples)
         measurements = _measure(config, candidate, comparison, examples, splits)
-        baselines.verify(candidate, "the model, which changed while it was evaluated,")
         shutil.rmtree(staging / _SNAPSHOT, ignore_errors=True)
         case = Case(config, measurements, comparison.title, first_run)
-        findings = judge(case)
-        blessing = Blessing(
-            kind="evaluation",
-            blessed=all(finding.passed for finding in findings),
-            subject=Subject(type="model", digest=candidate.digest),
-            findings=findings,
-            validator=Validator(name="imprimatur.evaluator", version=__version__),
-            issued_at=now(),
-            inputs=Inputs(examples_digest=examples.digest, eval_config_digest=config.digest),
-            baseline=comparison.record,
-            report_uri=str(Path(output_dir).absolute() / REPORT_FILE),
-            run=run,
-        )
+        report_uri = str(Path(output_dir).absolute() / REPORT_FILE)
+        blessing = _bless(case, candidate, examples, comparison.record)
+        blessing = dataclasses.replace(blessing, report_uri=report_uri, run=run)
         write_metrics(case, blessing, staging)
         write_report(case, blessing, staging)
         artifacts.write_record(blessing, staging)
     log_verdict(blessing)
     return blessing
+
+
+def _bless(case: Case, candidate: Model, examples: Examples, baseline: Baseline | None) -> Blessing:
+    findings = judge(case)
+    return Blessing(
+        kind="evaluation",
+        blessed=all(finding.passed for finding in findings),
+        subject=Subject(type="model", digest=candidate.digest),
+        findings=findings,
+        validator=Validator(name="imprimatur.evaluator", version=__version__),
+        issued_at=now(),
+        inputs=Inputs(examples_digest=examples.digest, eval_config_digest=case.config.digest),
+        baseline=baseline,
+    )
+
+
+def _read_baseline(
+    source: Model | str | Path | None, first_run: FirstRun
+) -> Model | ServingFolder | None:
+    baseline = baselines.read_baseline(source)
+    if baseline is None and first_run == "refuse":
+        raise ConfigurationError(
+            "first_run is 'refuse' and no baseline is given, so no model could ever be blessed; "
+            "give a baseline, or first_run 'bless'"
+        )
+    return baseline
 
 
 def _read_model(source: Model | str | Path) -> Model:
@@ -144,6 +165,7 @@ def _measure(
     examples: Examples,
     splits: Sequence[str],
 ) -> Measurements:
+    baselines.verify(candidate, "the model")
     spec = config.candidate
     wanted = Wanted(spec.label_key, spec.example_weight_key, Slicer(config.slicing_specs).features)
     patterns = [examples.splits[name].file_pattern for name in splits]
@@ -159,6 +181,7 @@ def _measure(
             key: stack.enter_context(Predictor(*arguments)) for key, arguments in models.items()
         }
         tally, count = tally_examples(config, reader, predictors)
+    baselines.verify(candidate, "the model, which changed while it was evaluated,")
     expected = sum(examples.splits[name].num_examples for name in splits)
     if count != expected:
         raise DataError(
