@@ -103,7 +103,11 @@ def check_dags() -> list[str]:
         return [f"the DAGs can't be read:\n{answer.stderr.rstrip()}"]
     found = json.loads(answer.stdout.splitlines()[-1])
     problems = [f"{name}: {error}" for name, error in found["errors"].items()]
-    pools = known_pools()
+    try:
+        pools = known_pools()
+    except subprocess.CalledProcessError as error:
+        home = os.environ["AIRFLOW_HOME"]
+        return [*problems, f"the pools of the Airflow in {home} can't be listed:\n{error.stderr}"]
     for task in found["tasks"]:
         problems += problems_of_task(task, pools)
     return problems or ([] if found["tasks"] else ["no DAG was found in dags/"])

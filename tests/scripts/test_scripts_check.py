@@ -13,6 +13,12 @@ def task(**changes):
     return {"task": "d.t", "pool": "default_pool", "eval_config": None, "first_run": "x", **changes}
 
 
+@pytest.fixture(autouse=True)
+def no_airflow(monkeypatch):
+    """Other tests have an Airflow of their own in the environment."""
+    monkeypatch.delenv("AIRFLOW_HOME", raising=False)
+
+
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """Return a function that writes an eval config into a repository of its own."""
@@ -79,6 +85,15 @@ def test_finds_a_pool_that_nobody_made():
 
     assert "names the pool 'gpu', which doesn't exist" in problem
     assert list(check.problems_of_task(task(pool="gpu"), {"default_pool", "gpu"})) == []
+
+
+def test_says_so_if_the_pools_cannot_be_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite:////nowhere/airflow.db")
+
+    (problem,) = check.check_dags()
+
+    assert problem.startswith(f"the pools of the Airflow in {tmp_path} can't be listed")
 
 
 def test_finds_an_import_error_and_an_empty_folder(tmp_path, monkeypatch):

@@ -111,7 +111,8 @@ def test_does_nothing_where_all_is_installed(clone):
 
     bin_folder = clone / ".venv" / "bin"
     bin_folder.mkdir(parents=True)
-    (bin_folder / "python").symlink_to(sys.executable)
+    (bin_folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (bin_folder / "python").chmod(0o755)
     digest = hashlib.sha256((clone / "requirements.txt").read_bytes()).hexdigest()
     (clone / ".venv" / ".installed-requirements.txt").write_text(digest + "\n")
 

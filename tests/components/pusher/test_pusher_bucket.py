@@ -284,9 +284,9 @@ def test_the_command_lines(workshop, any_url, replica, capfdbinary):
     workshop.publish(2)
 
     assert main(["mirror", str(workshop.base), "--to", any_url]) == 0
-    assert json.loads(capfdbinary.readouterr().out)["outcome"] == "mirrored"
+    assert json.loads(capfdbinary.readouterr().out.splitlines()[-1])["outcome"] == "mirrored"
     assert main(["pull", "--from", any_url, "--base-directory", str(replica)]) == 0
-    assert json.loads(capfdbinary.readouterr().out)["version"] == "20130201000000"
+    assert json.loads(capfdbinary.readouterr().out.splitlines()[-1])["version"] == "20130201000000"
 
 
 def test_pull_can_go_on_for_ever(workshop, url, replica, monkeypatch):
