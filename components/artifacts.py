@@ -24,8 +24,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from components.errors import ArtifactError, ConfigurationError
-from components.records import dump
+from components.errors import ArtifactError, ConfigurationError, RecordError
+from components.records import dump, load
 
 RECORD_FILE = "record.json"
 _BUFFER_BYTES = 1 << 20
@@ -172,7 +172,7 @@ def new_directory(final: str | Path) -> Iterator[Path]:
         ConfigurationError: something else is there already.
     """
     target = Path(final).absolute()
-    _check_replaceable(target)
+    check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
     staging.mkdir()
@@ -212,16 +212,26 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _check_replaceable(target: Path) -> None:
-    if (target.exists() or target.is_symlink()) and not (target / RECORD_FILE).is_file():
+def check_replaceable(directory: str | Path) -> None:
+    """Refuse a directory that holds something else than an artifact of ours.
+
+    Raises:
+        ConfigurationError: it exists, and its ``record.json`` is none, or isn't there.
+    """
+    target = Path(directory).absolute()
+    if not (target.exists() or target.is_symlink()):
+        return
+    try:
+        load(target / RECORD_FILE)
+    except RecordError as error:
         raise ConfigurationError(
-            f"the output directory {str(target)!r} exists and holds no {RECORD_FILE}, "
+            f"the output directory {str(target)!r} exists and holds no {RECORD_FILE} of ours, "
             "so it isn't ours to replace; give another --output-dir, or remove it"
-        )
+        ) from error
 
 
 def _put_in_place(staging: Path, target: Path) -> None:
-    _check_replaceable(target)
+    check_replaceable(target)
     old = staging.with_suffix(".old")
     is_replacement = target.exists()
     if is_replacement:

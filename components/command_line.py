@@ -9,6 +9,7 @@ import ctypes
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -54,8 +55,10 @@ def run(
     die_with_announced_parent()
     _configure_logging()
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _end_tidily)
     with _reserved_stdout() as out:
         try:
+            _check_inputs_survive(arguments)
             result = execute(arguments)
         except ImprimaturError as error:
             _log.error("%s", error)
@@ -68,6 +71,39 @@ def run(
         out.write(json_line(result.to_json()) + "\n")
         out.flush()
     return verdict_code(result)
+
+
+def _end_tidily(number: int, _: object) -> None:
+    """Unwind on SIGTERM, so that what is half-written is removed."""
+    sys.exit(128 + number)
+
+
+def _check_inputs_survive(arguments: argparse.Namespace) -> None:
+    """Refuse an output directory that holds an input: it would be replaced by the output.
+
+    Raises:
+        ConfigurationError: naming both.
+    """
+    given = dict(vars(arguments))
+    output_dir = given.pop("output_dir", None)
+    if output_dir is None:
+        return
+    target = Path(output_dir).resolve()
+    for value in given.values():
+        for item in value if isinstance(value, list) else [value]:
+            path = getattr(item, "uri", item)
+            if isinstance(path, str | Path) and _lies_in(path, target):
+                raise ConfigurationError(
+                    f"--output-dir is {str(target)!r}, which holds the input {str(path)!r} and "
+                    "would be replaced; give another --output-dir"
+                )
+
+
+def _lies_in(path: str | Path, directory: Path) -> bool:
+    try:
+        return Path(path).resolve().is_relative_to(directory) and Path(path).exists()
+    except (OSError, ValueError):  # text that isn't a path: JSON, too long, a NUL
+        return False
 
 
 def verdict_code(result: Result) -> int:

@@ -10,7 +10,7 @@ A refusal ends in a skipped *pusher*; the *report* says why.
 * **By schedule**: monthly. The data is that of 2013, so a month of today has no flights, and its
   run is skipped from the first task on.
 * **Backfill**: trains and judges each month, and publishes nothing unless *Backfill push* is
-  `newer`: then a month goes live only over one with older data.
+  `newer`: then a month goes live unless the live one has newer data.
 
 The data: `python -m models.flight_delays.data --output $AIRFLOW_HOME/data/flights.parquet`.
 """
@@ -101,7 +101,7 @@ PARAMS = {
         section="Publishing",
         title="Backfill push",
         description="The only policy that counts in a backfill: newer publishes a blessed model "
-        "if its window ends after that of the live one.",
+        "unless its window ends before that of the live one.",
     ),
 }
 

@@ -128,10 +128,28 @@ def _unzipped(file: Path) -> Iterator[Any]:
 
 
 def _read_csv(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    with _open_csv(file, columns) as reader:
+    with _open_csv(file) as reader:
+        texts = [field.name for field in reader.schema if pa.types.is_string(field.type)]
+    needed = [*columns, *(name for name in texts if name not in columns)]
+    with _open_csv(file, needed) as reader:
         for batch in reader:
+            _check_lines(file, batch, texts)
+            batch = batch.select(list(columns))
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.slice(start, BATCH_ROWS)
+
+
+def _check_lines(file: Path, batch: pa.RecordBatch, texts: Sequence[str]) -> None:
+    """Refuse a value that spans lines: a quote that isn't closed swallows rows without an error."""
+    for name in texts:
+        column = batch.column(name)
+        breaks = pc.match_substring(column, "\n")
+        if pc.any(breaks).as_py():
+            value = column.filter(breaks)[0].as_py()
+            raise DataError(
+                f"a value of the column {name!r} in {str(file)!r} spans lines: {value[:60]!r}…; "
+                "close the quote that stands before it, or give Parquet if it is meant"
+            )
 
 
 def _read_parquet(

@@ -26,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _push(given: argparse.Namespace) -> Result:
     signing_key = signing.take_key_from_environment()
+    if given.output_dir is not None:
+        artifacts.check_replaceable(given.output_dir)
     result = pusher.push(
         model=_read_model(given),
         blessings=given.blessing,

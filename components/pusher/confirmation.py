@@ -92,7 +92,7 @@ def _ask(client: httpx.Client, confirm: Confirm, url: str, version: int, left: f
     address = f"{_address(url, confirm.model_name)}/versions/{version}"
     try:
         response = client.get(address, timeout=max(0.1, min(_REQUEST_SECONDS, left)))
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         return Answer("waiting", f"{address} can't be reached: {error}")
     if response.status_code in _PASSING:
         return Answer("waiting", f"{address} answers {response.status_code}: {_error_of(response)}")
@@ -129,7 +129,7 @@ def _statuses(response: httpx.Response) -> list[dict[str, Any]] | None:
 def _unreachable(client: httpx.Client, address: str) -> str | None:
     try:
         response = client.get(address)
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         return f"can't be reached: {error}"
     knows_none = response.status_code == 404 and _error_of(response) != ""
     if knows_none or (response.status_code == 200 and _statuses(response) is not None):

@@ -189,6 +189,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from components import artifacts
+from tests.components.record_samples import MODEL
 
 target, step = Path(sys.argv[1]), sys.argv[2]
 rename, fsync = Path.rename, os.fsync
@@ -211,7 +212,7 @@ with artifacts.new_directory(target) as directory:
     (directory / "half").write_bytes(b"1")
     if step == "while writing": die()
     (directory / "other half").write_bytes(b"2")
-    (directory / "record.json").write_text("{}")
+    artifacts.write_record(MODEL, directory)
 """
 
 
@@ -242,6 +243,15 @@ def test_a_killed_process_leaves_all_or_nothing(tmp_path: Path, step: str, is_th
         assert leftovers[0].endswith(".partial")
     write_artifact(target)  # the next one isn't in the way of the leftover
     assert names_in(target) == ["data", "record.json"]
+
+
+def test_somebody_elses_record_json_is_no_leave_to_replace(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text('{"my": "own data"}')
+    (tmp_path / "precious").write_text("kept")
+
+    with pytest.raises(ConfigurationError, match=r"holds no record\.json of ours"):
+        write_artifact(tmp_path)
+    assert names_in(tmp_path) == ["precious", "record.json"]
 
 
 def test_a_record_is_a_readable_line(tmp_path: Path) -> None:

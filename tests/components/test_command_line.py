@@ -211,3 +211,32 @@ def test_stdout_is_back_after_the_command(capfd: pytest.CaptureFixture[str]) -> 
     assert code == 0
     assert records.load(out[0]) == MODEL
     assert out[1:] == ["after"]
+
+
+def test_an_output_directory_that_holds_an_input_is_refused(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "input").write_text("kept")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model")
+    command_line.add_output_argument(parser)
+    arguments = ["--model", str(tmp_path / "model" / "input"), "--output-dir"]
+    never = pytest.fail
+
+    assert command_line.run(parser, never, [*arguments, str(tmp_path / "model")]) == 2
+    assert (tmp_path / "model" / "input").read_text() == "kept"
+
+
+def test_sigterm_removes_what_is_half_written(tmp_path):
+    script = (
+        "import argparse, os, signal\n"
+        "from components import artifacts, command_line\n"
+        "def execute(arguments):\n"
+        f"    with artifacts.new_directory({str(tmp_path / 'out')!r}) as staging:\n"
+        "        (staging / 'half').write_text('x')\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "command_line.run(argparse.ArgumentParser(), execute, [])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+
+    assert ended.returncode == 128 + 15
+    assert list(tmp_path.iterdir()) == []

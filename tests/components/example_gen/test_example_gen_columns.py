@@ -241,3 +241,11 @@ def test_tensorflow_reads_files_of_several_gzip_members(tmp_path):
     dataset = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(50_000)
     parsed = tf.io.parse_example(next(iter(dataset)), {"n": tf.io.FixedLenFeature([], tf.int64)})
     assert parsed["n"].numpy().tolist() == list(range(40_000))
+
+
+def test_a_quote_that_is_not_closed_is_an_error_and_no_row_is_lost(tmp_path):
+    rows = [f'{i},"oops' if i == 500 else f"{i},x" for i in range(1000)]
+    (tmp_path / "quote.csv").write_text("\n".join(["a,b", *rows]) + "\n")
+    with pytest.raises(DataError, match=r"'b' in .*quote\.csv' spans lines: 'oops\\n501,x"):
+        generate(source=tmp_path / "quote.csv", features=["a"], output_dir=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
