@@ -37,7 +37,7 @@ def required_kinds(given: Sequence[str], run_type: str, push_policy: str) -> lis
 _BACKFILL_MESSAGE = (
     "this is a backfill run and backfill_push is never, so the model was trained and judged but "
     'not published; to allow it, start the backfill with the configuration {"backfill_push": '
-    '"newer"}: then a model goes live unless its window ends before the live one's'
+    '"newer"}: then a model goes live unless its window ends before that of the live one'
 )
 
 
