@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,8 +56,7 @@ def run(
     die_with_announced_parent()
     _configure_logging()
     arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _end_tidily)
-    with _reserved_stdout() as out:
+    with _tidy_end(), _reserved_stdout() as out:
         try:
             _check_inputs_survive(arguments)
             result = execute(arguments)
@@ -73,9 +73,20 @@ def run(
     return verdict_code(result)
 
 
-def _end_tidily(number: int, _: object) -> None:
-    """Unwind on SIGTERM, so that what is half-written is removed."""
-    sys.exit(128 + number)
+@contextmanager
+def _tidy_end() -> Iterator[None]:
+    """Unwind on SIGTERM, so that what is half-written is removed.
+
+    Only the main thread may set that; a command that runs in another leaves it to its caller.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_inputs_survive(arguments: argparse.Namespace) -> None:
