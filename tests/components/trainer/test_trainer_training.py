@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from components import records
+from components import artifacts, records
 from components.errors import ArtifactError, ConfigurationError, DataError, TrainingError
 from components.errors import InvalidModelError as Invalid
 from components.records import Model
@@ -187,7 +187,7 @@ def test_refuses_a_base_model_that_has_changed(attempt, write_module, tmp_path):
 def test_leaves_an_earlier_model_in_place(write_module, examples, tmp_path):
     earlier = tmp_path / "out"
     earlier.mkdir()
-    (earlier / "record.json").write_text("{}")
+    artifacts.write_record(examples, earlier)
     with pytest.raises(TrainingError):
         train(
             module_file=write_module("def run_fn(a): 1 / 0"),
