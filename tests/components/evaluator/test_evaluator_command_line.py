@@ -111,7 +111,7 @@ def test_refuses_to_replace_a_directory_that_is_not_its_own(evaluator, caplog, t
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "thesis.txt").write_text("mine")
     assert evaluator() == 2
-    assert "holds no record.json, so it isn't ours to replace" in caplog.text
+    assert "holds no record.json of ours" in caplog.text
     assert (tmp_path / "evaluation" / "thesis.txt").read_text() == "mine"
 
 
