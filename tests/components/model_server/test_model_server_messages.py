@@ -17,6 +17,8 @@ MODULES = (
         "ModelSpec": ("tensorflow_serving.apis.model_pb2", "ModelSpec"),
         "PredictRequest": ("tensorflow_serving.apis.predict_pb2", "PredictRequest"),
         "PredictResponse": ("tensorflow_serving.apis.predict_pb2", "PredictResponse"),
+        "PredictLog": ("tensorflow_serving.apis.prediction_log_pb2", "PredictLog"),
+        "PredictionLog": ("tensorflow_serving.apis.prediction_log_pb2", "PredictionLog"),
         "StatusProto": ("tensorflow_serving.apis.status_pb2", "StatusProto"),
     }
     | {
