@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from components.errors import ServerUnavailableError
+from components.model_server.memory_watch import MemoryWatch
 from components.model_server.runner import Endpoints
 from components.parent_death import announcement
 
@@ -23,7 +24,13 @@ class LocalProcess:
 
     The kernel chooses the ports and the server reports them, so that no two can want the same.
     Start it from the main thread: the kernel takes the end of the thread for the parent's.
+
+    Args:
+        memory_bytes: a server whose resident memory passes it is ended; None is no limit.
     """
+
+    def __init__(self, memory_bytes: int | None = None) -> None:
+        self._memory_bytes = memory_bytes
 
     def start(self, base_path: Path, *, model_name: str, log_path: Path) -> "LocalServer":
         """Start a server.
@@ -49,14 +56,21 @@ class LocalProcess:
             raise ServerUnavailableError(f"no model server can be started: {error}") from error
         finally:
             os.close(writing)
-        return LocalServer(process, reading, log_path)
+        return LocalServer(process, reading, log_path, self._memory_bytes)
 
 
 class LocalServer:
     """A running server, the leader of a process group of its own."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", ports_fd: int, log_path: Path) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        ports_fd: int,
+        log_path: Path,
+        memory_bytes: int | None = None,
+    ) -> None:
         self._process = process
+        self._memory = MemoryWatch(process.pid, memory_bytes)
         self._ports_fd: int | None = ports_fd
         self._endpoints: Endpoints | None = None
         self._log_path = log_path
@@ -98,11 +112,20 @@ class LocalServer:
         except subprocess.TimeoutExpired:
             return None
 
+    def out_of_memory(self) -> bool:
+        """Whether it was ended for taking more memory than it was given."""
+        return self._memory.exceeded
+
+    def peak_memory_bytes(self) -> int | None:
+        """The most resident memory that its process group was seen to take."""
+        return self._memory.peak_bytes
+
     def stop(self) -> None:
         """End the process group: SIGTERM, and SIGKILL a second later."""
         if self._ports_fd is not None:
             os.close(self._ports_fd)
             self._ports_fd = None
+        self._memory.stop()
         if self._process.returncode is not None:
             return
         self._signal(signal.SIGTERM)

@@ -40,6 +40,12 @@ class RunningServer(Protocol):
     def wait(self, timeout_seconds: float) -> int | None:
         """Wait for its end; returns what `exit_code` would."""
 
+    def out_of_memory(self) -> bool:
+        """Whether it was ended for taking more memory than it was given."""
+
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that it was seen to take; None where that can't be told."""
+
     def stop(self) -> None:
         """End it and all that it started. May be called again."""
 
