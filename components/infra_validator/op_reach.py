@@ -6,6 +6,7 @@ from typing import Any
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _COPIES = ("Identity", "IdentityN", "PlaceholderWithDefault")
+_ON_VARIABLE = ("AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp")
 _INTERFACE = "api_implements"
 _Tensor = tuple[str | None, str]
 """The function that it is in, and its name there: ``node:0``, ``node:output:0``, or an argument."""
@@ -168,9 +169,43 @@ class Reach:
         node = self._by_function[function].get(_node_name(tensor))
         if node is None:
             return [_UNKNOWN]
+        if node.op == "ReadVariableOp":
+            return [_UNKNOWN] if function is not None else self._assigned(node)
         if node.op not in _COPIES:
             return []
         return _input(ReachedNode(node, function), int(tensor.rpartition(":")[2]))
+
+    def _assigned(self, read: Any) -> list[_Tensor]:
+        """Return what a variable holds that the same run sets first, and nothing else changes.
+
+        So `tf.saved_model.save` passes an asset's path on.
+        """
+        handle = _tensor(read.input[0])
+        users = [
+            reached
+            for reached in self.nodes
+            if reached.function is None and handle in map(_tensor, reached.node.input)
+        ]
+        assigns = [user for user in users if user.node.op == "AssignVariableOp"]
+        first = any(f"^{assign.node.name}" in read.input for assign in assigns)
+        if (
+            not first
+            or self._is_shared(handle)
+            or any(u.node.op not in _ON_VARIABLE for u in users)
+        ):
+            return [_UNKNOWN]
+        return [tensor for assign in assigns for tensor in _input(assign, 1)]
+
+    def _is_shared(self, handle: str) -> bool:
+        graph = self._by_function[None]
+        node = graph.get(_node_name(handle))
+        if node is None or node.op != "VarHandleOp":
+            return True
+        name = _variable_name(node)
+        return any(
+            other.op == "VarHandleOp" and other is not node and _variable_name(other) == name
+            for other in graph.values()
+        )
 
     def _given(self, function: str, argument: str) -> list[_Tensor]:
         """Return what an argument of a function is, in each call of it."""
@@ -184,6 +219,11 @@ class Reach:
             return [_UNKNOWN]
         index = names.index(argument)
         return [tensor for caller in callers for tensor in _input(caller, index)]
+
+
+def _variable_name(handle: Any) -> bytes:
+    name: bytes = handle.attr["shared_name"].s
+    return name or handle.name.encode()
 
 
 def _input(reached: ReachedNode, index: int) -> list[_Tensor]:
