@@ -21,14 +21,18 @@ _CHECK = struct.Struct("<I")
 _HEADER_BYTES = _LENGTH.size + _CHECK.size
 
 
-def read_records(path: Path) -> Iterator[bytes]:
+def read_records(path: Path, *, may_be_compressed: bool = True) -> Iterator[bytes]:
     """Yield the records of one file, compressed with gzip or not; which it is, its bytes say.
+
+    Args:
+        path: the file.
+        may_be_compressed: False reads its bytes as they are.
 
     Raises:
         DataError: truncated, or bytes that don't fit their checksum.
     """
     with path.open("rb") as raw:
-        compressed = raw.read(2) == _GZIP_MAGIC
+        compressed = may_be_compressed and raw.read(2) == _GZIP_MAGIC
         raw.seek(0)
         file: Any = gzip.GzipFile(fileobj=raw, mode="rb") if compressed else raw
         try:

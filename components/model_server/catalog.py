@@ -44,8 +44,10 @@ class Catalog:
         """Answer GetModelStatus. A label is ignored, as TensorFlow Serving does.
 
         Raises:
-            RequestError: no such model or version.
+            RequestError: no such model or version, or none named.
         """
+        if not request.HasField("model_spec"):
+            raise invalid("Missing ModelSpec")
         spec = request.model_spec
         model = self._models.get(spec.name)
         statuses = model.statuses() if model else []

@@ -5,26 +5,24 @@ Sources: `model_servers/prediction_service_impl.cc`, `model_servers/model_servic
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
 from tensorflow_serving.apis import (
+    model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
+from components.model_server import example_inference
 from components.model_server.catalog import Catalog
+from components.model_server.settings import Limits
 from components.model_server.status import Code, RequestError, invalid
 from components.model_server.tensor_codec import fill
-from components.saved_model.session import DEFAULT_SIGNATURE
 
-_UNLIMITED_MESSAGES = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-]
 _MAX_ERROR_BYTES = 1024
 _CUT = "...TRUNCATED"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -32,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
-    """Predict and GetModelMetadata."""
+    """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -46,21 +44,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         return _answer(lambda: self._catalog.metadata(request), context)
 
     def Classify(self, request: Any, context: Any) -> Any:
-        """Not offered: a model that takes examples is asked by Predict."""
-        _abort(context, _unimplemented("Classify"))
+        """Answer with labels and scores for each example."""
+        return _answer(lambda: self._infer(example_inference.classify, request, context), context)
 
     def Regress(self, request: Any, context: Any) -> Any:
-        """Not offered: a model that takes examples is asked by Predict."""
-        _abort(context, _unimplemented("Regress"))
+        """Answer with one number for each example."""
+        return _answer(lambda: self._infer(example_inference.regress, request, context), context)
 
     def MultiInference(self, request: Any, context: Any) -> Any:
-        """Not offered: a model that takes examples is asked by Predict."""
-        _abort(context, _unimplemented("MultiInference"))
+        """Answer several classifications and regressions of the same examples."""
+        return _answer(lambda: self._infer_many(request, context), context)
 
     def _predict(self, request: Any, timeout_seconds: float | None) -> Any:
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        spec = request.model_spec
+        spec = _model_spec(request)
         response = predict_pb2.PredictResponse()
         with self._catalog.lease(spec) as servable:
             answers = servable.predict(
@@ -69,12 +65,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
                 request.output_filter,
                 timeout_seconds=timeout_seconds,
             )
-            response.model_spec.version.value = servable.number
-        response.model_spec.name = spec.name
-        response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
+            example_inference.fill_model_spec(response.model_spec, spec, servable.number)
         for alias, array in answers.items():
             fill(response.outputs[alias], array)
         return response
+
+    def _infer(self, infer: Callable[..., Any], request: Any, context: Any) -> Any:
+        with self._catalog.lease(_model_spec(request)) as servable:
+            return infer(servable, request, context.time_remaining())
+
+    def _infer_many(self, request: Any, context: Any) -> Any:
+        spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+        with self._catalog.lease(spec) as servable:
+            return example_inference.infer_many(servable, request, context.time_remaining())
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
@@ -92,13 +95,22 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         _abort(context, _unimplemented("HandleReloadConfigRequest"))
 
 
-def start(catalog: Catalog, address: str, num_threads: int) -> tuple[Any, int]:
+def start(
+    catalog: Catalog,
+    address: str,
+    limits: Limits,
+    channel_arguments: Sequence[tuple[str, int | str]] = (),
+) -> tuple[Any, int]:
     """Start the gRPC server.
+
+    A request that waits for a thread isn't read yet, so that the memory that requests take is
+    bounded by the threads and the largest message.
 
     Args:
         catalog: what it serves.
         address: ``host:port``; port 0 lets the kernel choose.
-        num_threads: how many requests run at once; more wait.
+        limits: what requests may cost.
+        channel_arguments: gRPC's own; they go over what `limits` says.
 
     Returns:
         The server, and the port it has.
@@ -106,8 +118,18 @@ def start(catalog: Catalog, address: str, num_threads: int) -> tuple[Any, int]:
     Raises:
         OSError: the port is taken.
     """
-    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="grpc")
-    server = grpc.server(pool, options=[*_UNLIMITED_MESSAGES, ("grpc.so_reuseport", 0)])
+    pool = ThreadPoolExecutor(limits.num_grpc_threads, thread_name_prefix="grpc")
+    options = {
+        "grpc.max_receive_message_length": limits.max_request_bytes,
+        "grpc.max_send_message_length": -1,
+        "grpc.so_reuseport": 0,
+        **dict(channel_arguments),
+    }
+    server = grpc.server(
+        pool,
+        options=list(options.items()),
+        maximum_concurrent_rpcs=limits.max_concurrent_requests,
+    )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         PredictionService(catalog), server
     )
@@ -118,6 +140,12 @@ def start(catalog: Catalog, address: str, num_threads: int) -> tuple[Any, int]:
         raise OSError(f"Failed to BuildAndStart gRPC server: {error}") from error
     server.start()
     return server, port
+
+
+def _model_spec(request: Any) -> Any:
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    return request.model_spec
 
 
 def _answer(compute: Callable[[], Any], context: Any) -> Any:

@@ -12,11 +12,12 @@ import numpy as np
 
 from components.model_server.json_values import flatten, is_named, shown, to_tensor
 from components.model_server.status import RequestError, invalid
+from components.model_server.tensor_codec import shape_text
 
 Form = Literal["row", "column"]
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     """Read the one JSON object of a body; bytes after it are ignored.
 
     Raises:
@@ -137,7 +138,7 @@ class _Columns:
         if math.prod(first) != len(values):
             raise invalid(f"Expecting tensor size: {math.prod(first)} but got: {len(values)}")
         if first != shape:
-            raise invalid(f"Expecting shape {_dims(first)} but got: {_dims(shape)}")
+            raise invalid(f"Expecting shape {shape_text(first)} but got: {shape_text(shape)}")
         self._values.setdefault(alias, []).extend(values)
 
     def arrays(self, num_rows: int) -> dict[str, np.ndarray[Any, Any]]:
@@ -163,7 +164,3 @@ def _read_columns(inputs: Any, types: Mapping[str, int]) -> dict[str, np.ndarray
         values, shape = flatten(inputs[alias], number)
         arrays[alias] = to_tensor(values, number).reshape(shape)
     return arrays
-
-
-def _dims(shape: tuple[int, ...]) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"

@@ -32,11 +32,40 @@ def write_predictions(outputs: Mapping[str, np.ndarray[Any, Any]], form: Form) -
     return text.encode("utf-8", "surrogateescape")
 
 
+def write_classifications(result: Any) -> bytes:
+    """Return the body of an answer to ``:classify``: for each example its labels and scores."""
+    rows = [[(entry.label, entry.score) for entry in row.classes] for row in result.classifications]
+    scores = iter(_floats([score for row in rows for _, score in row]))
+    texts = [
+        "[" + ", ".join(f"[{_text(label)}, {next(scores)}]" for label, _ in row) + "]"
+        for row in rows
+    ]
+    return _results(texts)
+
+
+def write_regressions(result: Any) -> bytes:
+    """Return the body of an answer to ``:regress``: for each example its number."""
+    return _results(_floats([regression.value for regression in result.regressions]))
+
+
 def write_error(message: str) -> bytes:
     """Return the body of an error."""
     return json.dumps({"error": message}, indent=4, ensure_ascii=False).encode(
         "utf-8", "surrogateescape"
     )
+
+
+def _results(texts: list[str]) -> bytes:
+    return ('{\n    "results": [' + ", ".join(texts) + "\n    ]\n}").encode()
+
+
+def _text(label: str) -> str:
+    return json.dumps(label, ensure_ascii=False)
+
+
+def _floats(values: list[float]) -> list[str]:
+    array = np.array(values, dtype=np.float32)
+    return _decimals(array, kind_of(array))
 
 
 def _write_rows(outputs: Mapping[str, np.ndarray[Any, Any]]) -> str:

@@ -68,7 +68,7 @@ def _collect(value: Any, level: int, shape: tuple[int, ...], leaves: list[Any]) 
 
 def _converter(number: int) -> Callable[[Any], Any]:
     if number == STRING:
-        return _to_bytes
+        return to_bytes
     if number in _FLOATS:
         return lambda leaf: _to_float(leaf, number)
     if number in _INTEGERS:
@@ -111,9 +111,14 @@ def _to_bool(leaf: Any) -> bool:
     return leaf
 
 
-def _to_bytes(leaf: Any) -> bytes:
+def to_bytes(leaf: Any) -> bytes:
+    """Return a string's bytes, or what a base64 object holds.
+
+    Raises:
+        RequestError: neither.
+    """
     if isinstance(leaf, dict):
-        return _decode_base64(leaf)
+        return decode_base64(leaf)
     if not isinstance(leaf, str):
         raise _type_error(leaf, STRING)
     try:
@@ -124,8 +129,13 @@ def _to_bytes(leaf: Any) -> bytes:
         )
 
 
-def _decode_base64(leaf: dict[str, Any]) -> bytes:
-    if not _is_base64(leaf):
+def decode_base64(leaf: dict[str, Any]) -> bytes:
+    """Return what an object like ``{"b64": "…"}`` holds; padding may be left out.
+
+    Raises:
+        RequestError: it isn't such an object, or not base64.
+    """
+    if not is_base64(leaf):
         raise invalid(f"JSON Value: {shown(leaf)} not formatted correctly for base64 data")
     text = leaf[_B64]
     try:
@@ -154,21 +164,23 @@ def to_tensor(values: list[Any], number: int) -> np.ndarray[Any, Any]:
 
 def is_named(value: Any) -> bool:
     """Whether an object maps aliases to values, and isn't one base64 value."""
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
-def _is_base64(value: Any) -> bool:
+def is_base64(value: Any) -> bool:
+    """Whether a value is an object with the one key ``b64`` and a string."""
     return isinstance(value, dict) and value.keys() == {_B64} and isinstance(value[_B64], str)
 
 
 def _type_error(leaf: Any, number: int) -> RequestError:
     name = type_name(number)
     return invalid(
-        f"JSON Value: {shown(leaf)} Type: {_json_type(leaf)} is not of expected type: {name}"
+        f"JSON Value: {shown(leaf)} Type: {json_type(leaf)} is not of expected type: {name}"
     )
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """Return what a message calls a value's type."""
     if value is None or isinstance(value, bool):
         return {None: "Null", True: "True", False: "False"}[value]
     kinds: dict[type, str] = {str: "String", dict: "Object", list: "Array"}

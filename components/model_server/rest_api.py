@@ -13,15 +13,24 @@ from urllib.parse import unquote
 
 from google.protobuf import json_format
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
+    regression_pb2,
 )
 
 from components.model_server.catalog import Catalog
+from components.model_server.example_inference import classify, regress
+from components.model_server.json_examples import fill_input
 from components.model_server.json_request import parse_object, read_inputs, signature_name
-from components.model_server.json_response import write_error, write_predictions
-from components.model_server.status import Code, RequestError, invalid
+from components.model_server.json_response import (
+    write_classifications,
+    write_error,
+    write_predictions,
+    write_regressions,
+)
+from components.model_server.status import RequestError, invalid
 from components.saved_model.session import DEFAULT_SIGNATURE
 
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
@@ -64,7 +73,9 @@ class RestApi:
         self._catalog = catalog
         self._timeout_seconds = timeout_seconds
 
-    def answer(self, method: str, target: str, body: bytes, *, gzipped: bool = False) -> Answer:
+    def answer(
+        self, method: str, target: str, body: bytes | bytearray, *, gzipped: bool = False
+    ) -> Answer:
         """Answer one request.
 
         Args:
@@ -82,7 +93,7 @@ class RestApi:
         except RequestError as error:
             return Answer(error.http_status, write_error(error.message))
 
-    def _dispatch(self, method: str, target: str, body: bytes) -> bytes:
+    def _dispatch(self, method: str, target: str, body: bytes | bytearray) -> bytes:
         pattern = {"POST": _PREDICTION, "GET": _DESCRIPTION}.get(method)
         match = pattern.fullmatch(target) if pattern else None
         if match is None:
@@ -97,16 +108,16 @@ class RestApi:
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
         return json.dumps(_to_json(self._catalog.status(request)), indent=1).encode()
 
-    def _infer(self, verb: str, spec: Any, body: bytes, line: str) -> bytes:
-        if verb in ("classify", "regress"):
-            raise RequestError(
-                Code.UNIMPLEMENTED, f"{verb} is not offered by this server; use predict"
-            )
-        if verb != "predict":
-            raise invalid(f"Malformed request: {line}")
-        return self._predict(spec, body)
+    def _infer(self, verb: str, spec: Any, body: bytes | bytearray, line: str) -> bytes:
+        if verb == "predict":
+            return self._predict(spec, body)
+        if verb == "classify":
+            return self._classify(spec, body)
+        if verb == "regress":
+            return self._regress(spec, body)
+        raise invalid(f"Malformed request: {line}")
 
-    def _predict(self, spec: Any, body: bytes) -> bytes:
+    def _predict(self, spec: Any, body: bytes | bytearray) -> bytes:
         document = parse_object(body)
         name = signature_name(document)
         with self._catalog.lease(spec) as servable:
@@ -121,6 +132,20 @@ class RestApi:
             outputs = servable.predict(name, inputs, timeout_seconds=self._timeout_seconds)
         return write_predictions(outputs, form)
 
+    def _classify(self, spec: Any, body: bytes | bytearray) -> bytes:
+        request = classification_pb2.ClassificationRequest(model_spec=spec)
+        _fill_examples(request, body)
+        with self._catalog.lease(request.model_spec) as servable:
+            response = classify(servable, request, self._timeout_seconds)
+        return write_classifications(response.result)
+
+    def _regress(self, spec: Any, body: bytes | bytearray) -> bytes:
+        request = regression_pb2.RegressionRequest(model_spec=spec)
+        _fill_examples(request, body)
+        with self._catalog.lease(request.model_spec) as servable:
+            response = regress(servable, request, self._timeout_seconds)
+        return write_regressions(response.result)
+
     def _metadata(self, spec: Any) -> bytes:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=spec, metadata_field=["signature_def"]
@@ -133,6 +158,12 @@ class RestApi:
             "metadata": {"signature_def": _to_json(signatures)},
         }
         return json.dumps(text, indent=1).encode()
+
+
+def _fill_examples(request: Any, body: bytes | bytearray) -> None:
+    document = parse_object(body)
+    request.model_spec.signature_name = signature_name(document)
+    fill_input(request.input, document)
 
 
 def _read_spec(match: re.Match[str]) -> Any:
@@ -152,7 +183,7 @@ def _to_json(message: Any) -> dict[str, Any]:
     )
 
 
-def _inflate(body: bytes) -> bytes:
+def _inflate(body: bytes | bytearray) -> bytes:
     """Return the body without its compression; what can't be inflated reads as empty."""
     try:
         decoder = zlib.decompressobj(wbits=31)

@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from components.model_server.status import Code, RequestError, invalid
 from components.model_server.tensor_codec import to_array
-from components.saved_model.session import DEFAULT_SIGNATURE, ServingSession
+from components.saved_model.session import DEFAULT_SIGNATURE, SERVE_TAGS, ServingSession
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+_METHOD_NAMES = tuple(f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
 _log = logging.getLogger(__name__)
 
 
@@ -26,15 +27,25 @@ class Servable:
     Args:
         directory: the version's folder.
         number: the version.
+        tags: the meta graph's tag set, exactly.
+        checks_method_names: whether a signature must be of the method that asks for it.
 
     Raises:
         InvalidModelError: it can't be loaded.
     """
 
-    def __init__(self, directory: Path, number: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        number: int,
+        *,
+        tags: Sequence[str] = SERVE_TAGS,
+        checks_method_names: bool = False,
+    ) -> None:
         self.directory = directory
         self.number = number
-        self._session = ServingSession(directory)
+        self.checks_method_names = checks_method_names
+        self._session = ServingSession(directory, tags=tags)
         self.signature_defs: Mapping[str, Any] = self._session.meta_graph.signature_def
 
     def predict(
@@ -62,6 +73,8 @@ class Servable:
                 Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
             )
         signature = self.signature_defs[name]
+        if self.checks_method_names:
+            _check_method_name(signature)
         _check_sizes(signature, inputs)
         feeds = _read_inputs(signature, inputs)
         aliases = _wanted(signature, output_filter)
@@ -92,6 +105,15 @@ class Servable:
     def close(self) -> None:
         """Free the model."""
         self._session.close()
+
+
+def _check_method_name(signature: Any) -> None:
+    if signature.method_name not in _METHOD_NAMES:
+        raise RequestError(
+            Code.INTERNAL,
+            "Expected prediction signature method_name to be one of "
+            f"{{{', '.join(_METHOD_NAMES)}}}. Was: {signature.method_name}",
+        )
 
 
 def _check_sizes(signature: Any, inputs: Mapping[str, Any]) -> None:

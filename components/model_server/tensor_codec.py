@@ -6,6 +6,7 @@ read. Source: `tensorflow/core/framework/tensor.cc`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,16 @@ _COMPLEX_PARTS: dict[np.dtype[Any], np.dtype[Any]] = {
 def type_name(number: int) -> str:
     """Return TensorFlow's name of a `DataType`, for messages."""
     return _BY_NUMBER[number].name if number in _BY_NUMBER else f"DataType {number}"
+
+
+def data_type_name(array: np.ndarray[Any, Any]) -> str:
+    """Return how the enumeration `DataType` calls an array's type, for instance ``DT_FLOAT``."""
+    return f"DT_{kind_of(array).name.upper()}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Return a shape as TensorFlow's messages show it, for instance ``[2,3]``."""
+    return "[" + ",".join(map(str, shape)) + "]"
 
 
 def kind_of(array: np.ndarray[Any, Any]) -> Kind:

@@ -198,15 +198,6 @@ def test_long_errors_are_cut(predict):
     assert refused.value.details().endswith("...TRUNCATED")
 
 
-def test_what_is_not_offered_says_so(apis, channel):
-    from tensorflow_serving.apis import classification_pb2
-
-    stub = apis.prediction.PredictionServiceStub(channel)
-    with pytest.raises(grpc.RpcError) as refused:
-        stub.Classify(classification_pb2.ClassificationRequest(), timeout=30)
-    assert refused.value.code() is StatusCode.UNIMPLEMENTED
-
-
 def test_metadata_describes_all_signatures(apis, channel):
     request = apis.metadata.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = NAME
@@ -327,7 +318,6 @@ def test_rest_status_and_metadata_have_tensorflow_servings_form(rest):
         ),
         ("POST", "/v1/models/demo:predict?x=1", "{}", 400, "Malformed request: POST /v1/models/d"),
         ("POST", "/v1/models/demo:PREDICT", "{}", 400, "Malformed request: POST"),
-        ("POST", "/v1/models/demo:classify", "{}", 501, "classify is not offered"),
         ("GET", "/v1/models/demo/", None, 400, "Malformed request: GET /v1/models/demo/"),
         ("GET", "/v1/models", None, 400, "Missing model name in request."),
         ("GET", "/v1/models/demo?x=1", None, 404, "Could not find any versions of model demo?x=1"),

@@ -140,7 +140,3 @@ def test_an_unload_waits_for_the_requests_that_run(folder):
     assert servable.is_closed
 
 
-def test_waiting_for_the_first_version_ends_with_the_stop(folder):
-    stop = threading.Event()
-    stop.set()
-    assert folder.model.poll_until_settled(stop, 0.0) is None

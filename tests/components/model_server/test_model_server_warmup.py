@@ -15,13 +15,14 @@ FILE = "assets.extra/tf_serving_warmup_requests"
 def load(demo_model, tmp_path):
     """Load a copy of the model with these warm-up records."""
     from components.model_server.server import _load
+    from components.model_server.settings import Loading
 
-    def load(write):
+    def load(write, **loading):
         directory = tmp_path / "1"
         shutil.copytree(demo_model, directory)
         (directory / "assets.extra").mkdir()
         write(directory / FILE)
-        return _load(directory, 1)
+        return _load(directory, 1, loading=Loading(**loading))
 
     return load
 
@@ -48,7 +49,7 @@ def test_good_requests_are_replayed_whatever_model_and_version_they_name(load, c
     caplog.set_level("INFO")
     load(lambda path: write_records(path, [good()] * 3)).close()
     assert "Finished reading warmup data for model at" in caplog.text
-    assert "Records: 3" in caplog.text
+    assert "Number of warmup records read: 3" in caplog.text
 
 
 def test_a_thousand_are_allowed(load):
