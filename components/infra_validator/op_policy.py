@@ -24,6 +24,7 @@ _CHECK = "ops"
 _TAGS = {"serve"}
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+_ASSETS_COLLECTION = "saved_model_assets"
 _FILENAME_INPUT = {
     "Restore": 0,
     "RestoreSlice": 0,
@@ -110,7 +111,13 @@ def find_risky_ops(model: Path) -> list[RiskyOp]:
         InvalidModelError: no SavedModel, one that can't be read, or none that is tagged ``serve``.
         ServerUnavailableError: TensorFlow's operations can't be listed.
     """
-    graphs = [graph for graph in _read(model).meta_graphs if set(graph.meta_info_def.tags) == _TAGS]
+    try:
+        graphs = [graph for graph in _read(model) if set(graph.meta_info_def.tags) == _TAGS]
+        runs = [(graph.graph_def, run) for graph in graphs for run in _runs(graph)]
+    except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
+        raise InvalidModelError(
+            f"the SavedModel in {str(model)!r} can't be read: {error}; it isn't whole"
+        ) from error
     if not graphs:
         raise InvalidModelError(
             f"the SavedModel in {str(model)!r} has no graph with the tags {sorted(_TAGS)}, the one "
@@ -118,33 +125,28 @@ def find_risky_ops(model: Path) -> list[RiskyOp]:
         )
     found = {
         (risky.op, risky.node, risky.function): risky
-        for graph in reversed(graphs)
-        for run in reversed(list(_runs(graph)))
-        for risky in _risky_in(graph.graph_def, run)
+        for graph_def, run in reversed(runs)
+        for risky in _risky_in(graph_def, run)
     }
     return [found[key] for key in sorted(found, key=lambda key: (key[0], key[2] or "", key[1]))]
 
 
-def _read(model: Path) -> Any:
+def _read(model: Path) -> Sequence[Any]:
     binary, text = model / "saved_model.pb", model / "saved_model.pbtxt"
-    try:
-        if binary.is_file():
-            return messages.SavedModel.FromString(binary.read_bytes())
-        if text.is_file():
-            return text_format.Parse(
-                text.read_bytes(), messages.SavedModel(), allow_unknown_field=True
-            )
-    except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
+    if binary.is_file():
+        saved = messages.SavedModel.FromString(binary.read_bytes())
+    elif text.is_file():
+        saved = messages.TextSavedModel()
+        text_format.Parse(text.read_bytes(), saved, allow_unknown_field=True)
+    else:
         raise InvalidModelError(
-            f"the SavedModel in {str(model)!r} can't be read: {error}; it isn't whole"
-        ) from error
-    raise InvalidModelError(
-        f"{str(model)!r} holds no saved_model.pb; expected a SavedModel directory"
-    )
+            f"{str(model)!r} holds no saved_model.pb; expected a SavedModel directory"
+        )
+    return list(saved.meta_graphs)
 
 
 def _runs(graph: Any) -> Iterator[_Run]:
-    assets = [asset.tensor_info.name for asset in graph.asset_file_def]
+    assets = [asset.tensor_info.name for asset in _assets(graph)]
     saver = graph.saver_def
     if saver.restore_op_name:
         yield _Run(
@@ -166,6 +168,13 @@ def _runs(graph: Any) -> Iterator[_Run]:
                 [tensor for info in signature.outputs.values() for tensor in _names(info)],
                 [tensor for info in signature.inputs.values() for tensor in _names(info)],
             )
+
+
+def _assets(graph: Any) -> Sequence[Any]:
+    if graph.asset_file_def or _ASSETS_COLLECTION not in graph.collection_def:
+        return list(graph.asset_file_def)
+    packed = graph.collection_def[_ASSETS_COLLECTION].any_list.value
+    return [messages.AssetFileDef.FromString(item.value) for item in packed]
 
 
 def _init_fetches(graph: Any) -> Iterator[str]:

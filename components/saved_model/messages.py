@@ -1,7 +1,8 @@
 """A SavedModel's messages, as far as its graph is read, without importing TensorFlow.
 
 Sources: `tensorflow/core/protobuf/{saved_model,meta_graph,saver}.proto`,
-`tensorflow/core/framework/{graph,node_def,attr_value,function,op_def,tensor}.proto`.
+`tensorflow/core/framework/{graph,node_def,attr_value,function,op_def,tensor,tensor_shape}.proto`,
+`google/protobuf/any.proto`.
 """
 
 from components.proto_messages import build
@@ -18,14 +19,20 @@ FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     },
     "MetaInfoDef": {"tags": (4, "[]string")},
     "SaverDef": {"filename_tensor_name": (1, "string"), "restore_op_name": (3, "string")},
-    "CollectionDef": {"node_list": (1, "NodeList")},
+    "CollectionDef": {"node_list": (1, "NodeList"), "any_list": (5, "AnyList")},
     "NodeList": {"value": (1, "[]string")},
+    "AnyList": {"value": (1, "[]Any")},
+    "Any": {"type_url": (1, "string"), "value": (2, "bytes")},
     "SignatureDef": {"inputs": (1, "{}TensorInfo"), "outputs": (2, "{}TensorInfo")},
     "TensorInfo": {
         "name": (1, "string"),
+        "dtype": (2, "int32"),
+        "tensor_shape": (3, "TensorShapeProto"),
         "coo_sparse": (4, "CooSparse"),
         "composite_tensor": (5, "CompositeTensor"),
     },
+    "TensorShapeProto": {"dim": (2, "[]Dim"), "unknown_rank": (3, "bool")},
+    "Dim": {"size": (1, "int64")},
     "CooSparse": {
         "values_tensor_name": (1, "string"),
         "indices_tensor_name": (2, "string"),
@@ -65,6 +72,15 @@ FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "OpList": {"op": (1, "[]OpDef")},
 }
 
+_ENUMERATIONS = ("dtype",)
+_TEXT_FIELDS = {
+    message: {field: kind for field, kind in fields.items() if field not in _ENUMERATIONS}
+    for message, fields in FIELDS.items()
+}
+
 _CLASSES = build("imprimatur.saved_model", FIELDS)
 SavedModel = _CLASSES["SavedModel"]
+AssetFileDef = _CLASSES["AssetFileDef"]
 OpList = _CLASSES["OpList"]
+TextSavedModel = build("imprimatur.saved_model_text", _TEXT_FIELDS)["SavedModel"]
+"""For the text form, which names the values of enumerations: it has none, and skips them."""

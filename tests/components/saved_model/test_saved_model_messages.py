@@ -7,6 +7,7 @@ import pytest
 from components.saved_model import messages
 
 FILES = {
+    "google.protobuf.any_pb2": ["Any"],
     "tensorflow.core.protobuf.saved_model_pb2": ["SavedModel"],
     "tensorflow.core.protobuf.saver_pb2": ["SaverDef"],
     "tensorflow.core.protobuf.meta_graph_pb2": [
@@ -14,6 +15,7 @@ FILES = {
         "MetaGraphDef.MetaInfoDef",
         "CollectionDef",
         "CollectionDef.NodeList",
+        "CollectionDef.AnyList",
         "SignatureDef",
         "TensorInfo",
         "TensorInfo.CooSparse",
@@ -28,6 +30,7 @@ FILES = {
         "NameAttrList",
     ],
     "tensorflow.core.framework.tensor_pb2": ["TensorProto"],
+    "tensorflow.core.framework.tensor_shape_pb2": ["TensorShapeProto", "TensorShapeProto.Dim"],
     "tensorflow.core.framework.function_pb2": ["FunctionDefLibrary", "GradientDef", "FunctionDef"],
     "tensorflow.core.framework.op_def_pb2": ["OpDef", "OpDef.ArgDef", "OpList"],
 }
@@ -43,9 +46,10 @@ def original(name):
 
 
 def kind(field):
-    """Repeated or not, and what is read: for a message, which."""
+    """Repeated or not, and what is read: for a message, which; an enumeration as an int32."""
     message = field.message_type and field.message_type.name
-    return field.is_repeated, field.type, message
+    number = field.TYPE_INT32 if field.type == field.TYPE_ENUM else field.type
+    return field.is_repeated, number, message
 
 
 def test_every_message_is_compared():
