@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,45 @@ def read_manifest(directory: str | Path, *, exclude: Collection[str] = ()) -> Ma
 def digest(directory: str | Path, *, exclude: Collection[str] = ()) -> str:
     """Return the digest of a directory's `read_manifest`."""
     return read_manifest(directory, exclude=exclude).digest
+
+
+def read_foreign_manifest(directory: str | Path) -> Manifest:
+    """Hash what a server can read in a directory that somebody else made.
+
+    Symlinks are followed, as the server does; what is no readable file is left out. Where
+    `read_manifest` accepts the directory, both give the same.
+    """
+    root = Path(directory)
+    entries = []
+    for path in list_foreign_files(root):
+        try:
+            entries.append(_read_entry(root, path))
+        except OSError as error:
+            _log.warning("%r in %r can't be read: %s", path, str(root), error)
+    named = (replace(entry, path=_printable(entry.path)) for entry in entries)
+    return Manifest(tuple(named))
+
+
+def list_foreign_files(root: Path) -> list[str]:
+    """Return the relative paths of all regular files below, those behind symlinks too."""
+    found: list[str] = []
+    for folder, directories, names in os.walk(root, followlinks=True):
+        if _leads_back(Path(folder), root):
+            directories.clear()
+            continue
+        files = (Path(folder) / name for name in names)
+        found += [str(path.relative_to(root)) for path in files if path.is_file()]
+    return sorted(found)
+
+
+def _leads_back(folder: Path, root: Path) -> bool:
+    """Whether a symlink led from a directory to one that it lies in."""
+    levels = len(folder.relative_to(root).parts)
+    return any(folder.samefile(above) for above in folder.parents[:levels])
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def list_files(root: Path) -> list[str]:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeVar
 
-from components import records
+from components import records, signing
 from components.errors import (
     EXIT_DONE,
     EXIT_FAULT,
@@ -54,9 +54,10 @@ def run(
         The exit code: 0 done, 1 a fault, 2 wrong usage or input, 3 a verdict against it.
     """
     die_with_announced_parent()
+    signing.hide_key()
     _configure_logging()
     arguments = parser.parse_args(argv)
-    with _tidy_end(), _reserved_stdout() as out:
+    with _tidy_end(), _reserved_stdout() as out, _forgotten_key():
         try:
             _check_inputs_survive(arguments)
             result = execute(arguments)
@@ -71,6 +72,14 @@ def run(
         out.write(json_line(result.to_json()) + "\n")
         out.flush()
     return verdict_code(result)
+
+
+@contextmanager
+def _forgotten_key() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        signing.forget_key()
 
 
 @contextmanager

@@ -55,8 +55,13 @@ class Version:
     record: VersionRecord | None = None
 
     def read_digest(self) -> str:
-        """Return the digest of the served bytes: as recorded, else from hashing them."""
-        return self.digest if self.digest is not None else artifacts.digest(self.path)
+        """Return the digest of the served bytes: as recorded, else from hashing them.
+
+        Never raises for what a foreign version holds: it is served whatever we think of it.
+        """
+        if self.digest is not None:
+            return self.digest
+        return artifacts.read_foreign_manifest(self.path).digest
 
 
 class ServingFolder:

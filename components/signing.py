@@ -13,29 +13,44 @@ import hmac
 import os
 import sys
 
-import rfc8785
-
-from components.errors import ConfigurationError, RecordError
+from components import canonical_json
+from components.errors import ConfigurationError
 from components.records import Blessing
 
 KEY_VARIABLE = "IMPRIMATUR_SIGNING_KEY"
 _MIN_KEY_BYTES = 32
 _PR_SET_DUMPABLE = 4
+_hidden: list[str] = []
+
+
+def hide_key() -> None:
+    """Take the key out of the environment so that no child inherits it.
+
+    Nor can a child read it in ``/proc``: the environment that a process began with stays there.
+    """
+    text = os.environ.pop(KEY_VARIABLE, "")
+    if text:
+        _hidden[:] = [text]
+        close_proc()
 
 
 def take_key_from_environment() -> bytes | None:
-    """Return the key, and take it out of the environment so that no child inherits it.
+    """Return the key, which is then in neither the environment nor in `hide_key`'s keeping.
 
-    Nor can a child read it in ``/proc``: the environment that a process began with stays there.
+    Returns:
+        None without one. An empty variable is none: that is how compose files pass on what isn't
+        set.
 
     Raises:
         ConfigurationError: it isn't base64 of 32 bytes or more.
     """
-    text = os.environ.pop(KEY_VARIABLE, "")
-    if not text:
-        return None
-    _close_proc()
-    return parse_key(text)
+    hide_key()
+    return parse_key(_hidden.pop()) if _hidden else None
+
+
+def forget_key() -> None:
+    """Forget a key that nobody took."""
+    _hidden.clear()
 
 
 def parse_key(text: str) -> bytes:
@@ -59,8 +74,8 @@ def parse_key(text: str) -> bytes:
     return key
 
 
-def _close_proc() -> None:
-    """Make this process's ``/proc`` entries unreadable to others of the same user."""
+def close_proc() -> None:
+    """Make this process's ``/proc`` entries unreadable to its children of the same user."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
@@ -80,8 +95,5 @@ def is_signed(blessing: Blessing, key: bytes) -> bool:
 
 def _signature(blessing: Blessing, key: bytes) -> str:
     unsigned = {name: item for name, item in blessing.to_json().items() if name != "signature"}
-    try:
-        message = rfc8785.dumps(unsigned)
-    except rfc8785.CanonicalizationError as error:
-        raise RecordError(f"the blessing can't be signed: {error}") from error
+    message = canonical_json.dumps(unsigned)
     return "hmac-sha256:" + hmac.new(key, message, hashlib.sha256).hexdigest()

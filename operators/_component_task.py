@@ -131,6 +131,20 @@ def json_object(name: str, value: Any) -> dict[str, Any] | None:
     )
 
 
+def flag(name: str, value: Any) -> bool:
+    """Return a rendered argument that must be true or false.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(
+            f"{name} is {value!r}; expected true or false. If a template makes it, give the "
+            "operator or the DAG render_template_as_native_obj=True"
+        )
+    return value
+
+
 def resolve_path(path: str, context: Context) -> str:
     """Return a user's file as an absolute path.
 

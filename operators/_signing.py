@@ -21,6 +21,8 @@ def signing_key() -> bytes | None:
         ConfigurationError: it isn't base64 of 32 bytes or more.
     """
     text = os.environ.get(signing.KEY_VARIABLE) or _connection_password()
+    if text:
+        signing.close_proc()
     return signing.parse_key(text) if text else None
 
 

@@ -29,7 +29,13 @@ def refusal_by_policy(run_type: str, push_policy: str, backfill_push: str) -> Re
 
 
 def required_kinds(given: Sequence[str], run_type: str, push_policy: str) -> list[str]:
-    """Return the kinds of blessing that must be there: with ``ask``, an approval too."""
+    """Return the kinds of blessing that must be there: with ``ask``, an approval too.
+
+    Raises:
+        ConfigurationError: none is given.
+    """
+    if not given:
+        raise ConfigurationError("required_kinds is empty; nothing is published without a blessing")
     asks = push_policy == "ask" and run_type != BACKFILL
     return [*given, *(["approval"] if asks and "approval" not in given else [])]
 

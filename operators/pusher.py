@@ -7,9 +7,9 @@ from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
 from components import records
-from components.errors import ConfigurationError
 from components.records import Finding, PushedModel, Refusal
 from operators._component_task import (
+    flag,
     json_object,
     resolve_path,
     run_component,
@@ -52,6 +52,8 @@ class PusherOperator(BaseOperator):
             …, "timeout_seconds": 360}``. (templated)
         reevaluate_with: ``{"examples": …, "eval_config": …}``: evaluate again if something else
             became live since the evaluation. (templated)
+        model_signing_key: path of a private key in PEM: the version gets an OpenSSF model
+            signature. (templated)
 
     Returns the `PushedModel` record.
     """
@@ -70,6 +72,7 @@ class PusherOperator(BaseOperator):
         "allow_older",
         "confirm",
         "reevaluate_with",
+        "model_signing_key",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = dict.fromkeys(
         (
@@ -102,6 +105,7 @@ class PusherOperator(BaseOperator):
         allow_older: bool = False,
         confirm: Mapping[str, Any] | None = None,
         reevaluate_with: Mapping[str, Any] | None = None,
+        model_signing_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -118,6 +122,7 @@ class PusherOperator(BaseOperator):
         self.allow_older = allow_older
         self.confirm = confirm
         self.reevaluate_with = reevaluate_with
+        self.model_signing_key = model_signing_key
         self._wired = (model_blessing is not None, infra_blessing is not None)
         self._child = ChildProcess()
         self._is_pushing = False
@@ -162,9 +167,10 @@ class PusherOperator(BaseOperator):
         arguments: dict[str, Any] = {
             "version": self.version,
             "keep_versions": self.keep_versions,
-            "allow_older": _flag("allow_older", self.allow_older),
+            "allow_older": flag("allow_older", self.allow_older),
             "confirm": json_object("confirm", self.confirm),
             "reevaluate_with": self._reevaluation(context),
+            "model_signing_key": self.model_signing_key,
         }
         shared = (destination or push_destination(context), kinds, arguments, context)
         is_long = arguments["confirm"] or arguments["reevaluate_with"]
@@ -216,15 +222,6 @@ class PusherOperator(BaseOperator):
         if given and isinstance(given.get("eval_config"), str):
             given["eval_config"] = resolve_path(given["eval_config"], context)
         return given
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(
-            f"{name} is {value!r}; expected true or false. If a template makes it, give the "
-            "operator or the DAG render_template_as_native_obj=True"
-        )
-    return value
 
 
 def _refuse_missing(blessings: Sequence[Any]) -> Refusal | None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator, Context
 
 from components.records import PushedModel, Refusal
-from operators._component_task import run_of, skip_refused, task_boundary
+from operators._component_task import flag, run_of, skip_refused, task_boundary
 
 
 class RollbackOperator(BaseOperator):
@@ -55,7 +55,7 @@ class RollbackOperator(BaseOperator):
                 reason=self.reason,
                 from_version=self.from_version,
                 by=self.by or context["dag_run"].triggering_user_name or "airflow",
-                hold=self.hold,
+                hold=flag("hold", self.hold),
                 run=run_of(context),
             )
             if isinstance(record, Refusal):

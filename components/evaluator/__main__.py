@@ -7,7 +7,6 @@ from pathlib import Path
 
 from components import command_line
 from components.records import Blessing, Examples, Model
-from components.signing import KEY_VARIABLE
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,7 +45,6 @@ def _model(text: str) -> Model | Path:
 
 def execute(arguments: argparse.Namespace) -> Blessing:
     """Evaluate, out of reach of the signing key: a SavedModel is a program."""
-    os.environ.pop(KEY_VARIABLE, None)
     from components.evaluator import evaluate
 
     return evaluate(

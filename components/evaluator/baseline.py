@@ -98,7 +98,7 @@ def take_snapshot(baseline: Model | ServingFolder | None, scratch: Path) -> Comp
             _log.info("nothing is live in %s", baseline.base_directory)
             return Comparison(Baseline(base_directory=baseline.identity), None, "nothing live")
         try:
-            _link(live.path, scratch)
+            _link(live, scratch)
         except (FileNotFoundError, ArtifactError):
             _log.info("version %s went away while it was read; looking again", live.number)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -136,13 +136,15 @@ def _compared(folder: ServingFolder, live: Version, directory: Path) -> Comparis
     return Comparison(record, directory, f"live version {live.number}")
 
 
-def _link(source: Path, target: Path) -> None:
-    """Copy a directory, by hard links if possible."""
-    for path in artifacts.list_files(source):
+def _link(version: Version, target: Path) -> None:
+    """Copy a version, by hard links if possible; one of somebody else's may hold symlinks."""
+    source, is_foreign = version.path, version.record is None
+    paths = artifacts.list_foreign_files(source) if is_foreign else artifacts.list_files(source)
+    for path in paths:
         copy = target / path
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.link(source / path, copy)
+            os.link((source / path).resolve(strict=True), copy)
         except FileNotFoundError:
             raise
         except OSError:  # another file system, or one that isn't ours to link

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import rfc8785
 from google.protobuf import json_format, text_format
 
+from components import canonical_json
 from components.errors import ConfigurationError
 from components.evaluator.eval_config_schema import message_class
 
@@ -71,7 +71,7 @@ def read_message(source: str | Path | Mapping[str, Any]) -> Any:
 def digest_of(message: Any) -> str:
     """Return ``sha256:…`` over the message as canonical JSON (RFC 8785)."""
     value = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return "sha256:" + hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical_json.dumps(value)).hexdigest()
 
 
 def _parse(source: str | Path | Mapping[str, Any]) -> Any:

@@ -87,10 +87,12 @@ def _rollback(given: argparse.Namespace) -> Result:
 
 
 def _status(given: argparse.Namespace) -> Result:
+    _check_there(given.base_directory)
     return _shown(pusher.status(base_directory=given.base_directory))
 
 
 def _lint(given: argparse.Namespace) -> Result:
+    _check_there(given.base_directory)
     report = pusher.lint(base_directory=given.base_directory)
     for finding in report.findings:
         _tell(f"{finding.check}: {finding.message}")
@@ -133,6 +135,7 @@ def _pull(given: argparse.Namespace) -> Result:
             pusher.pull(
                 source=given.source,
                 keep_versions=given.keep_versions,
+                required_kinds=given.required_kind or requests.REQUIRED_KINDS,
                 run=given.run,
                 signing_key=signing_key,
                 **_locking(given),
@@ -146,6 +149,15 @@ def _pull(given: argparse.Namespace) -> Result:
             _log.error("%s; trying again in %g s", error, given.every)
         time.sleep(given.every)
     return pull_once()
+
+
+def _check_there(base_directory: str) -> None:
+    base = requests.read_destination({"filesystem": {"base_directory": base_directory}})
+    if not base.exists():
+        raise ConfigurationError(
+            f"there is no serving folder {base_directory!r}; give the directory that the server "
+            "polls"
+        )
 
 
 def _shown(status: FolderStatus) -> FolderStatus:

@@ -39,7 +39,7 @@ def build_parser() -> Parser:
 def _push(parser: Parser) -> None:
     add = parser.add_argument
     add("--model", metavar="RECORD|DIR", help="a Model record, or a SavedModel directory")
-    add("--blessing", action="append", default=[], type=_object, metavar="RECORD",
+    add("--blessing", action="append", default=[], type=_blessing, metavar="RECORD",
         help="repeat for each")  # fmt: skip
     _base_directory(parser)
     add("--required-kind", action="append", metavar="KIND",
@@ -104,6 +104,8 @@ def _pull(parser: Parser) -> None:
         help="s3://BUCKET/PREFIX, filled by mirror")  # fmt: skip
     _base_directory(parser)
     _keep_versions(parser)
+    parser.add_argument("--required-kind", action="append", metavar="KIND",
+        help="blessings it must have been pushed with; default: evaluation and infra")  # fmt: skip
     parser.add_argument("--every", type=float, metavar="SECONDS",
         help="go on for ever; a fault is logged and tried again")  # fmt: skip
     command_line.add_run_argument(parser)
@@ -143,12 +145,16 @@ def _user() -> str:
         return "unknown"
 
 
-def _object(text: str) -> dict[str, Any]:
+def _blessing(text: str) -> dict[str, Any] | requests.Unreadable:
     """Read JSON; whether it is a blessing is the pusher's to judge."""
     try:
         is_path = not text.lstrip().startswith("{")
-        return requests.read_object(Path(text).read_text(encoding="utf-8") if is_path else text)
-    except (OSError, UnicodeDecodeError, ConfigurationError) as error:
+        data = Path(text).read_bytes() if is_path else text.encode(errors="surrogateescape")
+    except OSError as error:
         raise argparse.ArgumentTypeError(
             f"no blessing can be read from {text!r}: {error}; give the path of its record.json"
         ) from error
+    try:
+        return requests.read_object(data.decode())
+    except (UnicodeDecodeError, ConfigurationError) as error:
+        return requests.Unreadable(f"{text[:200]!r}: {error}")

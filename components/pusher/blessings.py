@@ -1,52 +1,63 @@
 """What the blessings of a push must be: readable, signed, positive, for these bytes, and enough."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from components import signing
-from components.errors import ConfigurationError, RecordError
+from components import canonical_json, signing
+from components.errors import ConfigurationError
 from components.pusher.request import Candidate, PushRequest
 from components.records import Blessing, Finding, Override
 from components.serving_folder import ServingFolder
 
+_NEVER_OVERRIDDEN = ("digest",)
 
-def objections(request: PushRequest, identity: str) -> list[Finding]:
+
+def objections(
+    request: PushRequest, candidate: Candidate | None, identity: str | None
+) -> list[Finding]:
     """Return what speaks against a push; nothing if the blessings allow it.
 
     Args:
         request: the push.
-        identity: the real path of the serving folder.
+        candidate: its model, if there is one.
+        identity: the real path of the serving folder; None for a copy of one, where it doesn't
+            matter which folder the blessings name.
 
     Raises:
         ConfigurationError: an evaluation was made against another serving folder.
     """
     found = [*request.malformed]
     for blessing in request.blessings:
-        found += _objections_to(blessing, request, identity)
-    return found or _missing(request)
+        found += _objections_to(blessing, request, candidate, identity)
+    return found or _missing(request, candidate)
 
 
-def _objections_to(blessing: Blessing, request: PushRequest, identity: str) -> Iterator[Finding]:
+def _objections_to(
+    blessing: Blessing, request: PushRequest, candidate: Candidate | None, identity: str | None
+) -> Iterator[Finding]:
     unsigned = _unsigned(blessing, request.options.signing_key)
     if unsigned is not None:
         yield unsigned
         return
-    candidate = request.candidate
     if candidate is not None:
         yield from _other_bytes(blessing, candidate)
         yield from _other_served_bytes(blessing, candidate)
-    yield from _elsewhere(blessing, identity)
+    if identity is not None:
+        yield from _elsewhere(blessing, identity)
+    if blessing.overrides and blessing.kind != "approval":
+        yield _refuse(
+            "not_blessed",
+            f"the {blessing.kind} blessing carries overrides; only an approval may",
+        )
     yield from _negative(blessing, request.blessings)
 
 
 def _unsigned(blessing: Blessing, key: bytes | None) -> Finding | None:
     if key is None:
         return None
-    try:
-        if signing.is_signed(blessing, key):
-            return None
-        what = "has no signature" if blessing.signature is None else "has a wrong signature"
-    except RecordError as error:
-        what = f"can't be checked: {error}"
+    if signing.is_signed(blessing, key):
+        return None
+    what = "has no signature" if blessing.signature is None else "has a wrong signature"
     return _refuse(
         "bad_signature",
         f"the {blessing.kind} blessing {what}; it was changed after it was issued, or issued "
@@ -128,6 +139,8 @@ def _overridden(failure: Finding, blessing: Blessing, all_blessings: Sequence[Bl
     """A person may let a failed metric of an evaluation pass, as it was shown to them."""
     if blessing.kind != "evaluation" or failure.metric is None or failure.observed is None:
         return False
+    if failure.check in _NEVER_OVERRIDDEN:
+        return False
     approvals = (
         other
         for other in all_blessings
@@ -137,13 +150,18 @@ def _overridden(failure: Finding, blessing: Blessing, all_blessings: Sequence[Bl
 
 
 def _covers(override: Override, failure: Finding) -> bool:
-    same = (override.check, override.metric, dict(override.slice), override.bound) == (
+    same = (override.check, override.metric, _key(override.slice), override.bound) == (
         failure.check,
         failure.metric,
-        dict(failure.slice),
+        _key(failure.slice),
         failure.bound,
     )
     return same and override.observed is not None and not _is_worse(failure, override.observed)
+
+
+def _key(slice_: Mapping[str, Any]) -> bytes:
+    """Return a slice as JSON, where 1 isn't true."""
+    return canonical_json.dumps(slice_)
 
 
 def _is_worse(failure: Finding, shown: float) -> bool:
@@ -158,7 +176,7 @@ def _is_worse(failure: Finding, shown: float) -> bool:
     return observed != shown
 
 
-def _missing(request: PushRequest) -> list[Finding]:
+def _missing(request: PushRequest, candidate: Candidate | None) -> list[Finding]:
     given = {blessing.kind for blessing in request.blessings}
     missing = [kind for kind in request.options.required_kinds if kind not in given]
     if missing:
@@ -170,7 +188,7 @@ def _missing(request: PushRequest) -> list[Finding]:
         )
         message = f"there is no {' and no '.join(missing)} blessing{hint}"
         return [_refuse("blessing_missing", message)]
-    if request.candidate is None:
+    if candidate is None:
         message = (
             "there is no model to push: the trainer gave none, and no infra blessing carries one "
             "with warm-up requests"

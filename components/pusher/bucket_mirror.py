@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components import artifacts, records
-from components.errors import ConfigurationError, InvalidModelError, PushError
+from components.errors import ArtifactError, ConfigurationError, InvalidModelError, PushError
 from components.pusher import request as requests
 from components.pusher.bucket import POINTER_FILE, Bucket, Pointer, open_bucket
 from components.serving_folder import ServingFolder, Version
@@ -56,15 +56,24 @@ def mirror(*, base_directory: str, to: str) -> Mirrored:
             record.digest,
         ):
             return Mirrored("already_mirrored", to, record.version, record.digest)
-        moved = _upload(folder, bucket, version, record)
-        still_live = folder.live()
-        if still_live is None or still_live.number != version.number:
+        try:
+            moved = _upload(folder, bucket, version, record)
+        except (ArtifactError, InvalidModelError, PushError):
+            if _is_live(folder, version):
+                raise
+            continue
+        if not _is_live(folder, version):
             continue
         if bucket.replace(POINTER_FILE, _json(moved), tag):
             _log.info("%s points to %s now", to, record.version)
             _remove_old_versions(folder, bucket)
             return Mirrored("mirrored", to, record.version, record.digest)
     raise PushError(f"{to!r} or {str(base)!r} changed {MAX_ROUNDS} times meanwhile; try again")
+
+
+def _is_live(folder: ServingFolder, version: Version) -> bool:
+    live = folder.live()
+    return live is not None and live.number == version.number
 
 
 def read_pointer(bucket: Bucket) -> Pointer | None:

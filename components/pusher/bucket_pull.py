@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from components import artifacts, records, signing
+from components import artifacts, records
 from components.artifacts import FileEntry, Manifest
 from components.errors import ArtifactError, InvalidModelError, PushError
-from components.pusher import commit, disk, publication, quarantine
+from components.pusher import blessings, commit, disk, publication, quarantine
 from components.pusher import request as requests
 from components.pusher.bucket import Bucket, Pointer, open_bucket
 from components.pusher.bucket_mirror import read_pointer
@@ -30,6 +31,7 @@ def pull(
     source: str,
     base_directory: str,
     keep_versions: int = 5,
+    required_kinds: Sequence[str] = requests.REQUIRED_KINDS,
     run: Run | None = None,
     signing_key: bytes | None = None,
     lock_timeout_seconds: float = TIMEOUT_SECONDS,
@@ -43,33 +45,34 @@ def pull(
         source: ``s3://BUCKET/PREFIX``, filled by `mirror`.
         base_directory: the local serving folder; made if it doesn't exist.
         keep_versions: how many versions stay, at least 2.
+        required_kinds: the kinds of blessing that the version must have been pushed with.
         run: who asks.
         signing_key: if given, each recorded blessing must be signed with it.
         lock_timeout_seconds: how long to wait for another writer.
 
     Returns:
-        What is live now; or a refusal: the folder is on hold, or the bytes are in quarantine here.
+        What is live now; or a refusal: the folder is on hold, the bytes are in quarantine here, or
+        the recorded blessings don't allow exactly these bytes.
 
     Raises:
         ConfigurationError: an argument is wrong.
         RecordError: the bucket's pointer or record is malformed.
-        InvalidModelError: what the bucket holds isn't what its record says, or isn't signed.
+        InvalidModelError: what the bucket holds isn't what its record says.
         PushError: the bucket is empty or can't be used, or the folder can't.
     """
     base = requests.read_destination({"filesystem": {"base_directory": base_directory}})
     keep = requests.read_keep_versions(keep_versions)
+    kinds = requests.read_required_kinds(required_kinds)
+    options = requests.Options(required_kinds=kinds, run=run, signing_key=signing_key)
     bucket = open_bucket(source)
-    pointer = read_pointer(bucket)
-    if pointer is None:
-        raise PushError(
-            f"{source!r} points to nothing yet; run 'pusher mirror' where models go live"
-        )
+    _read_pointer(bucket)
     with locked(base, create=True, timeout_seconds=lock_timeout_seconds) as folder:
+        pointer = _read_pointer(bucket)  # not the one from before the wait
         live = folder.live()
         if live is not None and live.digest == pointer.digest:
             return publication.already_live(live, run)
-        record = _read_record(bucket, pointer, signing_key)
-        refused = _refuse(folder, record, live)
+        record = _read_record(bucket, pointer)
+        refused = _refuse(folder, record, live, _objections(record, options))
         if refused is not None:
             return refused
         kept = _kept_below(folder, record, live)
@@ -81,7 +84,16 @@ def pull(
         return publication.pushed(folder, published)
 
 
-def _read_record(bucket: Bucket, pointer: Pointer, signing_key: bytes | None) -> VersionRecord:
+def _read_pointer(bucket: Bucket) -> Pointer:
+    pointer = read_pointer(bucket)
+    if pointer is None:
+        raise PushError(
+            f"{bucket.url!r} points to nothing yet; run 'pusher mirror' where models go live"
+        )
+    return pointer
+
+
+def _read_record(bucket: Bucket, pointer: Pointer) -> VersionRecord:
     data = bucket.read(pointer.record)
     if data is None or hashlib.sha256(data).hexdigest() != pointer.record_sha256:
         raise InvalidModelError(
@@ -96,8 +108,6 @@ def _read_record(bucket: Bucket, pointer: Pointer, signing_key: bytes | None) ->
         )
     for file in manifest.files:
         _check_path(file.path)
-    if signing_key is not None:
-        _check_signatures(record, signing_key)
     return record
 
 
@@ -109,29 +119,41 @@ def _check_path(path: str) -> None:
         raise ArtifactError(f"the record names a file {path!r}; expected a relative path")
 
 
-def _check_signatures(record: VersionRecord, key: bytes) -> None:
-    unsigned = [b.kind for b in record.blessings if not signing.is_signed(b, key)]
-    if unsigned or not record.blessings:
-        what = f"the {', '.join(unsigned)} blessing of" if unsigned else "no blessing is in"
-        raise InvalidModelError(
-            f"{what} {record.version} isn't signed with this installation's key; nothing is pulled"
-        )
+def _objections(record: VersionRecord, options: requests.Options) -> list[Finding]:
+    """Judge the recorded blessings as a push does, but for which folder they were issued for.
+
+    Whoever can write to the bucket could replace files, record and pointer together.
+    """
+    model = record.model
+    if model is None:
+        message = f"the record of {record.version} names no model, so no blessing is for it"
+        return [Finding("blessing_missing", False, message)]
+    source = Path(model.uri)
+    candidate = requests.Candidate(source, model, record.digest, record.trained_digest)
+    request = requests.PushRequest(source, model, record.blessings, (), options)
+    unproven = publication.check_bytes(parse_manifest(record.manifest), candidate)
+    found = blessings.objections(request, candidate, None)
+    return found if unproven is None else [*found, unproven]
 
 
-def _refuse(folder: LockedFolder, record: VersionRecord, live: Version | None) -> Refusal | None:
+def _refuse(
+    folder: LockedFolder, record: VersionRecord, live: Version | None, objections: list[Finding]
+) -> Refusal | None:
     hold = folder.hold()
     digests = (record.digest, record.trained_digest)
     entry = quarantine.find(folder.quarantine().active, digests=digests, recipe=None)
-    if hold is not None:
+    if objections:
+        findings = objections
+    elif hold is not None:
         message = f"this folder is on hold since {hold.at}: {hold.reason}; see 'pusher resume'"
-        finding = Finding("hold", False, message)
+        findings = [Finding("hold", False, message)]
     elif entry is not None:
         message = f"{record.version} is in quarantine here since {entry.at}: {entry.reason}"
-        finding = Finding("quarantined", False, message)
+        findings = [Finding("quarantined", False, message)]
     else:
         return None
     return Refusal(
-        findings=(finding,),
+        findings=tuple(findings),
         model_digest=record.trained_digest,
         live_version=str(live.number) if live is not None else None,
     )

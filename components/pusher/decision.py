@@ -75,7 +75,8 @@ def decide(request: PushRequest, candidate: Candidate, facts: Facts) -> Decision
 
 def refuse_without_model(request: PushRequest, facts: Facts) -> Refusal:
     """Return why a push without a model is refused: its blessings, or that there is none."""
-    return refusal(request, facts, *blessings.objections(request, facts.identity))
+    objections = blessings.objections(request, request.candidate, facts.identity)
+    return refusal(request, facts, *objections)
 
 
 def refusal(request: PushRequest, facts: Facts, *findings: Finding) -> Refusal:
@@ -120,7 +121,7 @@ def _replay(request: PushRequest, candidate: Candidate, facts: Facts) -> Decisio
 
 
 def _not_blessed(request: PushRequest, candidate: Candidate, facts: Facts) -> Decision | None:
-    objections = blessings.objections(request, facts.identity)
+    objections = blessings.objections(request, candidate, facts.identity)
     return refusal(request, facts, *objections) if objections else None
 
 

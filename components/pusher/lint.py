@@ -11,7 +11,13 @@ from components.errors import EXIT_DONE, EXIT_REFUSED, ArtifactError, RecordErro
 from components.pusher import disk
 from components.pusher import request as requests
 from components.records import Finding
-from components.serving_folder import MAX_VERSION, ServingFolder, is_servable
+from components.serving_folder import (
+    MAX_VERSION,
+    WITHDRAWN_SUFFIX,
+    ServingFolder,
+    is_servable,
+    version_number,
+)
 from components.serving_records import FolderRecord, VersionRecord
 
 _KNOWN = frozenset({"lock", "versions", "quarantine.json", "hold.json", "pins.json", "signatures"})
@@ -64,6 +70,21 @@ def _names(folder: ServingFolder) -> Iterator[Finding]:
                 "accidental_version",
                 f"{name!r} is version {number} to TensorFlow Serving; a version's name is a "
                 "positive number without sign, blanks or leading zeros: rename it",
+            )
+
+
+def _set_aside(folder: ServingFolder) -> Iterator[Finding]:
+    for name in folder.names():
+        number, _, rest = name.partition(".")
+        if (
+            version_number(number) is not None
+            and f".{rest}".count(".") == 2
+            and (name.endswith(WITHDRAWN_SUFFIX))
+        ):
+            yield _finding(
+                "leftover",
+                f"{name} was moved out of the server's sight because nobody recorded it; "
+                "remove it when you have looked at it",
             )
 
 
@@ -183,6 +204,7 @@ _CHECKS: tuple[Callable[[ServingFolder], Iterator[Finding]], ...] = (
     _versions,
     _modes,
     _leftovers,
+    _set_aside,
     _records,
     _quarantined,
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import uuid
 from pathlib import Path
 
@@ -81,14 +82,23 @@ class LockedFolder(ServingFolder):
         A crash between the two is completed by the next writer.
         """
         self.mark_withdrawn(record, withdrawal)
-        disk.rename(path, self.withdrawn_path(record.number))
+        target = self.withdrawn_path(record.number)
+        if os.path.lexists(target):  # a second folder of that number, set aside by hand or by us
+            disk.rename(target, self._unused_path(record.number))
+        disk.rename(path, target)
 
     def set_aside(self, number: int, path: Path) -> None:
-        """Move what nobody recorded out of the server's sight."""
+        """Move what nobody recorded out of the server's sight.
+
+        Its number's own name is left to the version that was recorded under that number.
+        """
         target = self.withdrawn_path(number)
-        if target.exists():
-            target = target.with_name(f"{number}.{uuid.uuid4().hex[:8]}{WITHDRAWN_SUFFIX}")
+        if os.path.lexists(target) or self.record(number) is not None:
+            target = self._unused_path(number)
         disk.rename(path, target)
+
+    def _unused_path(self, number: int) -> Path:
+        return self.base_directory / f"{number}.{uuid.uuid4().hex[:8]}{WITHDRAWN_SUFFIX}"
 
     def remove_version(self, record: VersionRecord, path: Path) -> None:
         """Delete a version's folder, renamed away first so that nobody sees a part of it.
@@ -100,6 +110,8 @@ class LockedFolder(ServingFolder):
         trash = self.state_directory / f"trash-{uuid.uuid4().hex[:8]}"
         disk.rename(path, trash)
         disk.remove_tree(trash)
+        if self.signature_path(record.number).exists():
+            disk.remove(self.signature_path(record.number))
         self.write_record(dataclasses.replace(record, manifest=""))
 
     def _write(self, path: Path, record: Part) -> None:

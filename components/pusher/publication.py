@@ -60,8 +60,6 @@ def publish(
     number = next_number(
         window=candidate.model.window, highest=folder.highest_number(), wanted=options.version
     )
-    if options.confirm is not None:
-        confirmation.check_reachable(options.confirm, first=facts.live is None)
     with commit.staging(folder, number) as staged:
         manifest = commit.copy_model(candidate.source, staged, folder.modes)
         objection = check_bytes(manifest, candidate)
@@ -72,6 +70,8 @@ def publish(
                 f"{str(candidate.source)!r} holds none of {', '.join(MODEL_FILES)}; "
                 "TensorFlow Serving can't load it"
             )
+        if options.confirm is not None:
+            confirmation.check_reachable(options.confirm, first=facts.live is None)
         if options.model_signer is not None:
             options.model_signer.sign(folder, staged, number)
         record = _record(request, candidate, facts, staged, manifest)
@@ -109,8 +109,16 @@ def replay(request: PushRequest, folder: LockedFolder, record: VersionRecord) ->
     """Return what an earlier try pushed; confirm it if that was asked for and not done.
 
     Not if something newer took its place: then no server serves it any more.
+
+    Raises:
+        InvalidModelError: its files aren't whole any more.
     """
     _log.info("this task pushed %s already, in an earlier try", record.version)
+    if all(whole.number != record.number for whole in folder.versions()):
+        raise InvalidModelError(
+            f"this task pushed version {record.version} in an earlier try, but {record.version} in "
+            f"{str(folder.base_directory)!r} was damaged since; see 'pusher lint', and roll back"
+        )
     live = folder.live()
     if record.state != "confirmed" and live is not None and live.number == record.number:
         record = _confirm(folder, record, request.options.confirm, request.options.run)

@@ -13,12 +13,14 @@ from components.pusher.locked_folder import LockedFolder
 from components.pusher.provenance import load_signer
 from components.pusher.request import PushRequest
 from components.records import Blessing, Model, PushedModel, Refusal, Run
+from components.serving_folder import ServingFolder
+from components.serving_records import Quarantine
 
 
 def push(
     *,
     model: Model | Mapping[str, Any] | None,
-    blessings: Sequence[Blessing | Mapping[str, Any] | None],
+    blessings: Sequence[Blessing | Mapping[str, Any] | requests.Unreadable | None],
     push_destination: Mapping[str, Any],
     required_kinds: Sequence[str] = requests.REQUIRED_KINDS,
     version: int | str | None = None,
@@ -85,6 +87,9 @@ def push(
 def execute(request: PushRequest) -> PushedModel | Refusal:
     """Push, evaluating again as long as something else becomes live meanwhile."""
     options = request.options
+    refused = _refuse_before_making(request)
+    if refused is not None:
+        return refused
     for rounds_left in reversed(range(reevaluation.MAX_ROUNDS + 1)):
         with locked(
             request.base_directory, create=True, timeout_seconds=options.lock_timeout_seconds
@@ -100,6 +105,19 @@ def execute(request: PushRequest) -> PushedModel | Refusal:
         f"what is live changed again after {reevaluation.MAX_ROUNDS} new evaluations; "
         "try again when fewer models are pushed at once"
     )
+
+
+def _refuse_before_making(request: PushRequest) -> Refusal | None:
+    """Refuse what could never be published, so that a mistyped folder isn't made for it."""
+    folder = ServingFolder(request.base_directory)
+    if folder.base_directory.exists():
+        return None
+    facts = decision.Facts(folder.identity, None, None, (), Quarantine(), None)
+    candidate = request.candidate
+    if candidate is None:
+        return decision.refuse_without_model(request, facts)
+    decided = decision.decide(request, candidate, facts)
+    return decided if isinstance(decided, Refusal) else None
 
 
 def _push_once(

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-import rfc8785
-
+from components import canonical_json
 from components.records import Model
 from components.serving_records import Quarantined
 
@@ -24,10 +23,7 @@ def recipe_digest(model: Model) -> str | None:
         "hyperparameters": dict(model.hyperparameters),
         "train_args": dict(model.train_args),
     }
-    try:
-        return "sha256:" + hashlib.sha256(rfc8785.dumps(recipe)).hexdigest()
-    except rfc8785.CanonicalizationError:
-        return None
+    return "sha256:" + hashlib.sha256(canonical_json.dumps(recipe)).hexdigest()
 
 
 def find(

@@ -7,9 +7,11 @@ what is found                               what it means, and what is done
 record committed, no folder, its staging    a commit that never took place: record dropped
 record committed, no folder, no staging     the folder was removed by hand: recorded as removed
 record withdrawn, folder still there        a withdrawal half-done: the rename is made now
-record removed, folder still there          a removal not done: kept, until retention comes again
+record removed, folder still there          a removal not done, or undone by hand: kept, until
+                                            retention comes again; withdrawn if its bytes changed
 record committed, only ``N.withdrawn``      withdrawn by hand: recorded as such
 ``staging-*`` and ``trash-*``               half-written, half-deleted: deleted
+``signatures/N.sig`` without a record       of a commit that never took place: deleted
 ==========================================  ======================================================
 """
 
@@ -19,6 +21,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from components import artifacts
 from components.pusher import disk
 from components.pusher.locked_folder import LockedFolder
 from components.records import now
@@ -39,6 +42,7 @@ def recover(folder: LockedFolder) -> None:
         else:
             _settle_present(folder, record, present[record.number])
     _sweep_directories(folder)
+    _sweep_signatures(folder)
 
 
 def _is_settled(record: Mapping[str, Any], present: Collection[int]) -> bool:
@@ -56,13 +60,12 @@ def _settle_missing(folder: LockedFolder, record: VersionRecord) -> None:
         folder.mark_withdrawn(record, withdrawal)
     else:
         _log.warning("the folder of %s was removed by hand; recording that", record.version)
-        folder.write_record(dataclasses.replace(record, state="removed", manifest=""))
+        folder.write_record(dataclasses.replace(record, state="removed"))
 
 
 def _settle_present(folder: LockedFolder, record: VersionRecord, path: Path) -> None:
     if record.withdrawal is None:
-        _log.warning("%s was to be removed and is still there; keeping it", record.version)
-        folder.write_record(dataclasses.replace(record, state="committed"))
+        _settle_unremoved(folder, record, path)
         return
     only = all(other.number == record.number for other in folder.versions())
     if only and record.withdrawal.cause == "rollback":
@@ -70,7 +73,31 @@ def _settle_present(folder: LockedFolder, record: VersionRecord, path: Path) -> 
         folder.write_record(dataclasses.replace(record, state="committed", withdrawal=None))
         return
     _log.warning("completing the withdrawal of %s", record.version)
-    disk.rename(path, folder.withdrawn_path(record.number))
+    if folder.withdrawn_path(record.number).exists():  # copied back by hand
+        folder.set_aside(record.number, path)
+    else:
+        disk.rename(path, folder.withdrawn_path(record.number))
+
+
+def _settle_unremoved(folder: LockedFolder, record: VersionRecord, path: Path) -> None:
+    """Keep a version that came back, if it is what was recorded."""
+    manifest = artifacts.read_foreign_manifest(path)
+    if manifest.digest == record.digest:
+        _log.warning("%s was to be removed and is still there; keeping it", record.version)
+        kept = dataclasses.replace(record, state="committed", manifest=manifest.text)
+        folder.write_record(kept)
+        return
+    _log.warning("%s was removed, and is there with other bytes; withdrawing it", record.version)
+    withdrawal = Withdrawal(cause="damaged", reason="came back with other bytes", at=now())
+    folder.withdraw(path, record, withdrawal)
+
+
+def _sweep_signatures(folder: LockedFolder) -> None:
+    """Remove what was signed and never committed: the next model of that number is another."""
+    for path in folder.state_directory.glob("signatures/*.sig"):
+        number = version_number(path.stem)
+        if number is None or not folder.record_path(number).exists():
+            disk.remove(path)
 
 
 def _sweep_temporary_files(folder: LockedFolder) -> None:

@@ -87,20 +87,33 @@ class PushRequest:
         return Candidate(_local_path(served), self.model or served, served.digest, trained)
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A blessing that was given and is no JSON: it blesses nothing."""
+
+    reason: str
+
+
 def read_blessings(
-    given: Sequence[Blessing | Mapping[str, Any] | None],
+    given: Sequence[Blessing | Mapping[str, Any] | Unreadable | None],
 ) -> tuple[tuple[Blessing, ...], tuple[Finding, ...]]:
     """Return the blessings, None left out, and a finding for each that can't be read."""
     blessings: list[Blessing] = []
     malformed: list[Finding] = []
     for item in given:
         try:
-            if item is not None:
+            if isinstance(item, Unreadable):
+                malformed.append(_malformed(item.reason))
+            elif item is not None:
                 blessings.append(item if isinstance(item, Blessing) else Blessing.from_json(item))
         except RecordError as error:
-            message = f"a blessing can't be read, so it blesses nothing: {error}"
-            malformed.append(Finding("not_blessed", False, message))
+            malformed.append(_malformed(error))
     return tuple(blessings), tuple(malformed)
+
+
+def _malformed(reason: object) -> Finding:
+    message = f"a blessing can't be read, so it blesses nothing: {reason}"
+    return Finding("not_blessed", False, message)
 
 
 def read_object(text: str) -> dict[str, Any]:

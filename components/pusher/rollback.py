@@ -98,8 +98,19 @@ def _earlier_try(
     if wanted not in (None, newest[0].number) or withdrawal.cause != "rollback":
         return None
     retention.remove_old_withdrawn(folder)
-    result = _now_live(live, newest[0].number, run, ())
+    went_to = _recorded(folder, withdrawal.to_version) or live
+    result = _now_live(went_to, newest[0].number, run, ())
     return dataclasses.replace(result, replayed=True)
+
+
+def _recorded(folder: LockedFolder, version: str | None) -> Version | None:
+    """Return a version of ours as it was recorded, whether or not it is still live or there."""
+    record = None if version is None else folder.record(int(version))
+    if record is None:
+        there = (whole for whole in folder.versions() if str(whole.number) == version)
+        return next(there, None)
+    path = folder.path(record.number)
+    return Version(record.number, path, record.digest, record.trained_digest, record.window, record)
 
 
 def _find_target(folder: LockedFolder, live: Version) -> tuple[Version | None, tuple[Finding, ...]]:
@@ -168,7 +179,7 @@ def _set_aside(folder: LockedFolder, number: int, path: Path) -> None:
 
 def record_of_foreign(version: Version) -> VersionRecord:
     """Return a record for a version that has none, so that it may be withdrawn."""
-    manifest = artifacts.read_manifest(version.path)
+    manifest = artifacts.read_foreign_manifest(version.path)
     return VersionRecord(
         version=str(version.number),
         state="committed",

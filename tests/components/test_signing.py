@@ -1,6 +1,8 @@
 """Signatures of blessings, checked against hmac and json of the standard library."""
 
+import argparse
 import base64
+import dataclasses
 import hashlib
 import hmac
 import json
@@ -11,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from components import signing
-from components.errors import ConfigurationError, RecordError
+from components import command_line, signing
+from components.errors import ConfigurationError
 from components.records import Blessing, Finding, Model, Subject, Validator
 
 KEY = bytes(range(32))
@@ -63,15 +65,34 @@ def test_signing_again_replaces_the_signature():
     assert signing.sign(once, KEY) == once
 
 
-def test_a_number_that_canonical_json_can_not_hold_is_an_error():
-    model = Model(uri="/m", digest="d", num_bytes=1, hyperparameters={"seed": 2**60})
+def test_a_number_beyond_what_a_double_holds_is_signed_exactly():
+    def served(seed):
+        model = Model(uri="/m", digest="d", num_bytes=1, hyperparameters={"seed": seed})
+        return blessing(served_model=model)
 
-    with pytest.raises(RecordError, match="can't be signed"):
-        signing.sign(blessing(served_model=model), KEY)
+    signed = signing.sign(served(2**60), KEY)
+
+    assert signing.is_signed(Blessing.from_json(json.loads(json.dumps(signed.to_json()))), KEY)
+    next_to_it = dataclasses.replace(served(2**60 + 1), signature=signed.signature)
+    assert not signing.is_signed(next_to_it, KEY)
+
+
+def test_a_command_that_needs_no_key_hides_it_from_what_it_runs(monkeypatch):
+    monkeypatch.setattr(signing, "close_proc", lambda: None)
+    monkeypatch.setenv(signing.KEY_VARIABLE, base64.b64encode(KEY).decode())
+    seen = []
+
+    def execute(arguments):
+        seen.append(os.environ.get(signing.KEY_VARIABLE))
+        return blessing()
+
+    assert command_line.run(argparse.ArgumentParser(), execute, []) == 0
+    assert seen == [None]
+    assert signing.take_key_from_environment() is None
 
 
 def test_the_key_is_taken_out_of_the_environment(monkeypatch):
-    monkeypatch.setattr(signing, "_close_proc", lambda: None)
+    monkeypatch.setattr(signing, "close_proc", lambda: None)
     monkeypatch.setenv(signing.KEY_VARIABLE, base64.b64encode(KEY).decode())
 
     assert signing.take_key_from_environment() == KEY

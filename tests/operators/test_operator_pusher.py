@@ -309,3 +309,13 @@ def test_the_report_shows_an_empty_window_and_who_was_skipped_after_it():
     report = report_of(xcoms)
     assert report["headline"] == "REFUSED by example_gen: empty_window: no rows in 2014 (by hand)"
     assert report["stages"][1]["result"] == "skipped"
+
+
+def test_a_rollback_wants_to_know_whether_to_hold(trained, base):
+    model = trained()
+    push(model, both(model, base))
+    operator = RollbackOperator(
+        task_id="rollback", base_directory=str(base), reason="bad", hold="False"
+    )
+    with pytest.raises(AirflowFailException, match="hold is 'False'; expected true or false"):
+        operator.execute(make_context("rollback"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components import pusher, signing
+from components.artifacts import FileEntry, Manifest
 from components.errors import (
     ArtifactError,
     ConfigurationError,
@@ -15,6 +16,7 @@ from components.errors import (
     RecordError,
 )
 from components.pusher import bucket as buckets
+from components.pusher import bucket_mirror, bucket_pull
 
 KEY = b"k" * 32
 
@@ -121,8 +123,108 @@ def test_with_a_key_blessings_must_be_signed(workshop, url, replica):
     mirror(workshop, url)
 
     assert pull(url, replica, signing_key=KEY).outcome == "pushed"
-    with pytest.raises(InvalidModelError, match="isn't signed"):
-        pull(url, replica.with_name("other"), signing_key=KEY[::-1] + b"x")
+    other = pull(url, replica.with_name("other"), signing_key=KEY[::-1] + b"x")
+    assert other.check == "bad_signature"
+    assert [path.name for path in replica.with_name("other").iterdir()] == [".imprimatur"]
+
+
+def replace_record(url, **changes):
+    """Replace the record and what names it, as somebody could who may write to the bucket."""
+    bucket = buckets.open_bucket(url)
+    pointer = json.loads(bucket.read("live.json"))
+    record = json.loads(bucket.read(pointer["record"]))
+    record.update(changes)
+    data = json.dumps(record).encode()
+    bucket.write(pointer["record"], data)
+    pointer.update(digest=record["digest"], record_sha256=hashlib.sha256(data).hexdigest())
+    bucket.write("live.json", json.dumps(pointer).encode())
+
+
+def upload(url, files):
+    """Upload files of somebody's own; return what a record says of them."""
+    entries = tuple(
+        FileEntry(path, len(data), hashlib.sha256(data).hexdigest()) for path, data in files.items()
+    )
+    manifest = Manifest(entries)
+    for path, data in files.items():
+        buckets.open_bucket(url).write(f"versions/{manifest.digest}/{path}", data)
+    return {"manifest": manifest.text, "digest": manifest.digest}
+
+
+@pytest.mark.parametrize("claims", ["trained too", "warm-up only"])
+def test_bytes_that_nobody_blessed_are_not_pulled(workshop, url, replica, claims):
+    model = workshop.model()
+    workshop.push(model, [signing.sign(blessing, KEY) for blessing in workshop.blessings(model)])
+    mirror(workshop, url)
+    forged = upload(url, {"saved_model.pb": b"evil", "variables/variables.index": b"x"})
+    if claims == "trained too":
+        forged["trained_digest"] = forged["digest"]
+    replace_record(url, **forged)
+
+    refused = pull(url, replica, signing_key=KEY)
+
+    assert refused.check == "other_bytes"
+    assert [path for path in replica.iterdir() if path.name != ".imprimatur"] == []
+
+
+def test_negative_blessings_are_not_pulled_even_if_signed(workshop, url, replica):
+    model = workshop.model()
+    workshop.push(model)
+    mirror(workshop, url)
+    negative = workshop.bless(model, blessed=False, findings=(workshop.failure(),))
+    blessings = [negative, workshop.bless(model, "infra")]
+    signed = [signing.sign(blessing, KEY).to_json() for blessing in blessings]
+    replace_record(url, blessings=signed)
+
+    assert pull(url, replica, signing_key=KEY).check == "not_blessed"
+
+
+def test_a_kind_of_blessing_may_be_asked_for(workshop, url, replica):
+    model = workshop.model()
+    workshop.push(model, [workshop.bless(model, "infra")], required_kinds=["infra"])
+    mirror(workshop, url)
+
+    assert pull(url, replica).check == "blessing_missing"
+    assert pull(url, replica, required_kinds=["infra"]).outcome == "pushed"
+
+
+def test_a_pull_looks_again_once_it_has_the_lock(workshop, url, replica, monkeypatch):
+    workshop.publish(2)
+    mirror(workshop, url)
+    pull(url, replica)
+    workshop.publish(3)
+    mirror(workshop, url)
+    stale = buckets.open_bucket(url).read("live.json")
+    workshop.publish(4)
+    mirror(workshop, url)
+    pull(url, replica)
+    current = buckets.open_bucket(url).read("live.json")
+    change(url, "live.json", stale)
+    take_lock = bucket_pull.locked
+
+    def wait_for_lock(*arguments, **options):
+        change(url, "live.json", current)
+        return take_lock(*arguments, **options)
+
+    monkeypatch.setattr(bucket_pull, "locked", wait_for_lock)
+
+    assert pull(url, replica).version == "20130401000000"
+    assert not (replica / "20130401000000.withdrawn").exists()
+
+
+def test_a_mirror_begins_again_if_the_version_goes_away(workshop, url, monkeypatch):
+    workshop.publish(2, 3)
+    upload_file, gone = bucket_mirror._upload, []
+
+    def upload_late(folder, bucket, version, record):
+        if not gone:
+            gone.append(workshop.rollback())
+        return upload_file(folder, bucket, version, record)
+
+    monkeypatch.setattr(bucket_mirror, "_upload", upload_late)
+
+    assert mirror(workshop, url).version == "20130201000000"
+    assert json.loads(buckets.open_bucket(url).read("live.json"))["version"] == "20130201000000"
 
 
 def test_a_store_that_ignores_conditions_is_refused(workshop, s3_url, monkeypatch):

@@ -193,7 +193,7 @@ def test_the_record_is_written_to_the_output_directory(command, workshop):
 def test_with_a_key_in_the_environment_blessings_must_be_signed(command, workshop, monkeypatch):
     model = workshop.model()
     text = base64.b64encode(KEY).decode()
-    monkeypatch.setattr(signing, "_close_proc", lambda: None)
+    monkeypatch.setattr(signing, "close_proc", lambda: None)
 
     monkeypatch.setenv(signing.KEY_VARIABLE, text)
     assert command("push", *files(workshop, model))[1]["findings"][0]["check"] == "bad_signature"
@@ -341,3 +341,22 @@ def test_each_verb_has_help(command, verb):
 def test_no_verb_and_an_unknown_one_are_wrong_usage(command):
     assert command()[0] == 2
     assert command("publish")[0] == 2
+
+
+def test_a_truncated_blessing_is_refused_as_any_other(command, workshop):
+    arguments = files(workshop, workshop.model())
+    path = workshop.directory / "records" / "infra.json"
+    path.write_text(path.read_text()[:200])
+
+    code, out, _ = command("push", *arguments)
+
+    assert (code, from_json(out).check) == (3, "not_blessed")
+    assert not workshop.base.exists()
+
+
+@pytest.mark.parametrize("verb", ["status", "lint"])
+def test_a_folder_that_does_not_exist_has_no_status(command, workshop, verb):
+    code, _, err = command(verb, workshop.base)
+
+    assert code == 2
+    assert "there is no serving folder" in err
