@@ -36,13 +36,25 @@ def has_docker():
         client = docker.from_env(timeout=5)
     except docker.errors.DockerException:
         return False
-    with client:
+    try:
         return bool(client.ping())
+    finally:
+        client.close()
 
 
 def has_browser():
     """Return whether Chromium or its like is installed."""
     return any(shutil.which(name) for name in BROWSERS)
+
+
+@pytest.fixture(scope="session")
+def docker_client():
+    """A client of the Docker engine; for tests marked `docker`."""
+    import docker
+
+    client = docker.from_env(timeout=600)
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -93,3 +93,13 @@ def examples():
         example = tf.train.Example(features=tf.train.Features(feature={"a": feature}))
         rows.append(example.SerializeToString())
     return rows, features @ np.array([[0.5], [-1.25]], np.float32)
+
+
+@pytest.fixture
+def docker_workshop(docker_client, tmp_path):
+    """Starts containers; none of them is there at the end."""
+    from docker_workshop import Workshop
+
+    workshop = Workshop(docker_client, tmp_path)
+    yield workshop
+    workshop.close()
