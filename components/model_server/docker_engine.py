@@ -1,12 +1,15 @@
 """Talks to a Docker engine; turns what fails there into our errors, with a remedy."""
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import docker
 import requests
 import urllib3
+from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 
@@ -14,6 +17,7 @@ from components.errors import ConfigurationError, ServerUnavailableError
 from components.model_server.docker_settings import DockerSettings
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
+_UNIX = "unix://"
 _BAD_REQUEST = 400
 _REMEDIES = (
     ("no space left on device", "make room on the engine's disk (docker system prune)"),
@@ -44,19 +48,43 @@ def connect(settings: DockerSettings) -> docker.DockerClient:
     Raises:
         ServerUnavailableError: it can't be reached, or is too old or too new for the client.
     """
-    arguments = kwargs_from_env() | {"base_url": engine_url(settings)}
-    with translated(f"the Docker engine at {arguments['base_url']} can't be used"):
-        client = docker.DockerClient(
-            version=settings.client_api_version or "auto",
-            timeout=settings.client_timeout_seconds,
-            **arguments,
-        )
+    url, seconds = engine_url(settings), settings.client_timeout_seconds
+    arguments: dict[str, Any] = {**kwargs_from_env(), "base_url": url, "timeout": seconds}
+    with translated(f"the Docker engine at {url} can't be used"):
+        _knock(url, seconds)
+        version = settings.client_api_version
+        if version in (None, "auto"):
+            version = _offered_version(arguments)
+        client = docker.DockerClient(version=version, **arguments)
         try:
             client.ping()
         except BaseException:
             client.close()
             raise
     return client
+
+
+def _knock(url: str, timeout_seconds: float) -> None:
+    """Connect to a socket of this machine; the client leaves its own end open if that fails."""
+    if not url.startswith(_UNIX):
+        return
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(timeout_seconds)
+        try:
+            end.connect(url.removeprefix(_UNIX))
+        except OSError as error:
+            raise DockerException(str(error)) from error
+
+
+def _offered_version(arguments: dict[str, Any]) -> str:
+    """Ask the engine; a client that asks by itself leaves its connections open if that fails."""
+    client = docker.APIClient(version=MINIMUM_DOCKER_API_VERSION, **arguments)
+    try:
+        return str(client.version(api_version=False)["ApiVersion"])
+    except (KeyError, TypeError) as error:
+        raise DockerException("what answers there is no Docker engine") from error
+    finally:
+        client.close()
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Runs a model server in a container: TensorFlow Serving's image, or any that is started alike."""
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,11 @@ __all__ = ["Docker", "DockerServer", "DockerSettings"]
 _LABEL_PREFIX = "imprimatur."
 _PAUSE_SECONDS = 0.1
 _LOG_SECONDS = 1.5
+_EVENT_SECONDS = 0.2
+"""By how much the note of a signal may come after the end that it caused."""
 _FROM_OUTSIDE = -9
+_NO_SUCH_PROGRAM = (126, 127)
+"""What ``docker-init`` ends with if it can't run what it shall; also shells."""
 _log = logging.getLogger(__name__)
 
 
@@ -144,6 +150,7 @@ class DockerServer:
         image_digest: str,
     ) -> None:
         self.image_digest = image_digest
+        self._image = settings.image
         self._client = client
         self._container = container
         self._way = way
@@ -249,9 +256,15 @@ class DockerServer:
     def _end(self, state: Mapping[str, Any]) -> None:
         with translated(f"the log of {self._container.name} can't be read"):
             self._complete_log()
-            killed_by = self._signal_from_outside()
+            killed_by = self._signal_from_outside(state["FinishedAt"])
         self._is_out_of_memory = bool(state.get("OOMKilled"))
         self._exit_code = killed_by or _return_code(int(state["ExitCode"]))
+        if self._exit_code in _NO_SUCH_PROGRAM:
+            raise ServerUnavailableError(
+                f"the image {self._image!r} can't run its entry point (exit code "
+                f"{self._exit_code}); name one of a model server that takes TensorFlow Serving's "
+                "flags"
+            )
 
     def _complete_log(self) -> None:
         try:
@@ -259,15 +272,16 @@ class DockerServer:
         except NotFound:
             _log.warning("%s is gone, and the end of its log with it.", self._container.name)
 
-    def _signal_from_outside(self) -> int | None:
+    def _signal_from_outside(self, finished_at: str) -> int | None:
         """Return minus the signal that somebody had the engine send; ours come later."""
+        finished = datetime.fromisoformat(finished_at).timestamp()
         events = self._client.api.events(
             since=0,
-            until=int(time.time()) + 1,
+            until=math.ceil(finished + _EVENT_SECONDS),
             filters={"container": self.container_id, "event": "kill"},
             decode=True,
         )
-        for event in events:
+        for event in list(events):  # to the end, so that the connection is free again
             return -int(event["Actor"]["Attributes"]["signal"])
         return None
 

@@ -35,9 +35,11 @@ class Workshop:
         (base_path / "1" / "saved_model.pb").write_bytes(b"a model")
         self.base_path = base_path
 
+    def image(self, code):
+        return docker_images.script_image(self.client, code)
+
     def start(self, code, *, run_labels=None, **settings):
-        image = docker_images.script_image(self.client, code)
-        settings = {"image": image, "pull": "never"} | settings
+        settings = {"image": self.image(code), "pull": "never"} | settings
         server = Docker(DockerSettings(**settings)).start(
             self.base_path,
             model_name="m",
