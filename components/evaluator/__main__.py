@@ -1,7 +1,6 @@
 """``python -m components.evaluator``: judge a model."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 

@@ -140,6 +140,8 @@ def _link(version: Version, target: Path) -> None:
     """Copy a version, by hard links if possible; one of somebody else's may hold symlinks."""
     source, is_foreign = version.path, version.record is None
     paths = artifacts.list_foreign_files(source) if is_foreign else artifacts.list_files(source)
+    if not paths:
+        raise FileNotFoundError(source)
     for path in paths:
         copy = target / path
         copy.parent.mkdir(parents=True, exist_ok=True)

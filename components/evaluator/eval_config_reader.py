@@ -26,18 +26,11 @@ _NOT_YET = frozenset(
     {
         "EvalConfig.cross_slicing_specs",
         "ModelSpec.preprocessing_function_names",
-        "ModelSpec.label_keys",
-        "ModelSpec.prediction_keys",
-        "ModelSpec.example_weight_keys",
         "ModelSpec.padding_options",
         "ModelSpec.inference_batch_size",
         "SlicingSpec.slice_keys_sql",
         "MetricsSpec.model_names",
-        "MetricsSpec.output_names",
         "MetricsSpec.output_weights",
-        "MetricsSpec.binarize",
-        "MetricsSpec.aggregate",
-        "MetricsSpec.query_key",
         "MetricsSpec.cross_slice_thresholds",
         "MetricConfig.cross_slice_thresholds",
         "Options.confidence_intervals",
@@ -47,9 +40,8 @@ _NOT_YET = frozenset(
 _MUST_BE_FALSE = frozenset(
     {"Options.include_default_metrics", "Options.compute_confidence_intervals"}
 )
-_MODULES = ("", "tensorflow_model_analysis.metrics", "keras.metrics", "tf.keras.metrics")
 _MODEL_TYPES = ("", "tf_generic", "tf_keras")
-_ALLOWED = {"MetricConfig.module": _MODULES, "ModelSpec.model_type": _MODEL_TYPES}
+_ALLOWED = {"ModelSpec.model_type": _MODEL_TYPES}
 
 
 def read_message(source: str | Path | Mapping[str, Any]) -> Any:

@@ -12,19 +12,18 @@ from typing import Any
 from components import __version__, artifacts
 from components.errors import ConfigurationError, DataError
 from components.evaluator import baseline as baselines
-from components.evaluator.engine import tally_examples
+from components.evaluator.engine import tally_examples, wanted_features
 from components.evaluator.eval_config import (
     EvalConfig,
     FirstRun,
-    ModelSpec,
     check_can_bless,
     read_eval_config,
 )
-from components.evaluator.example_reader import ExampleReader, Wanted, split_files
+from components.evaluator.example_reader import ExampleReader, split_files
 from components.evaluator.judgement import BASELINE, CANDIDATE, Case, judge
+from components.evaluator.model_spec import ModelSpec
 from components.evaluator.predictor import Predictor
 from components.evaluator.report import REPORT_FILE, write_metrics, write_report
-from components.evaluator.slicing import Slicer
 from components.evaluator.tally import Measurements
 from components.evaluator.verdict_log import log_verdict
 from components.records import (
@@ -166,20 +165,20 @@ def _measure(
     splits: Sequence[str],
 ) -> Measurements:
     baselines.verify(candidate, "the model")
-    spec = config.candidate
-    wanted = Wanted(spec.label_key, spec.example_weight_key, Slicer(config.slicing_specs).features)
     patterns = [examples.splits[name].file_pattern for name in splits]
-    reader = ExampleReader(split_files(Path(examples.uri), patterns), wanted)
     models: dict[str, tuple[str, Path, ModelSpec]] = {
-        CANDIDATE: ("the model", Path(candidate.uri), spec)
+        CANDIDATE: ("the model", Path(candidate.uri), config.candidate)
     }
     if comparison.directory is not None:
         models[BASELINE] = (f"the {comparison.title}", comparison.directory, config.baseline)
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         predictors = {
-            key: stack.enter_context(Predictor(*arguments)) for key, arguments in models.items()
+            key: stack.enter_context(Predictor(*arguments, config.outputs))
+            for key, arguments in models.items()
         }
+        wanted = wanted_features(config, predictors.values())
+        reader = ExampleReader(split_files(Path(examples.uri), patterns), wanted)
         tally, count = tally_examples(config, reader, predictors)
     baselines.verify(candidate, "the model, which changed while it was evaluated,")
     expected = sum(examples.splits[name].num_examples for name in splits)

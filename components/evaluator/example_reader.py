@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from components.errors import DataError
 from components.evaluator.exact_sum import Array
+from components.evaluator.feature_value import Place
+from components.evaluator.input_feature import InputFeature
 from components.evaluator.slice_key import SliceValue
 from components.evaluator.slicing import Column
 
@@ -26,22 +27,34 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """The features that metrics need, besides what the model takes.
+    """The features that are parsed, besides what a model parses itself.
 
     Attributes:
-        label: 0 or 1 in every example.
-        weight: a number; an example without it counts as 1, as in TFMA. Empty: no weights.
+        labels: in every example, as many values in each.
+        weights: a number; an example without it counts as 1, as in TFMA.
         slices: features to slice by.
+        numbers: one number in every example.
+        names: one text or number in every example, read as text.
+        inputs: what models are fed.
     """
 
-    label: str
-    weight: str = ""
+    labels: tuple[str, ...]
+    weights: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    inputs: tuple[InputFeature, ...] = ()
 
     @property
-    def names(self) -> list[str]:
+    def plain(self) -> list[str]:
+        """All but those to slice by, without repetition."""
+        fed = (feature.name for feature in self.inputs)
+        return list(dict.fromkeys([*self.labels, *self.weights, *self.numbers, *self.names, *fed]))
+
+    @property
+    def features(self) -> list[str]:
         """All of them, without repetition."""
-        return list(dict.fromkeys([self.label, *([self.weight] * bool(self.weight)), *self.slices]))
+        return list(dict.fromkeys([*self.plain, *self.slices]))
 
 
 @dataclass(frozen=True)
@@ -49,15 +62,21 @@ class ExampleBatch:
     """Some examples.
 
     Attributes:
+        start: how many came before.
         serialized: `(num_examples,)`, bytes objects.
-        labels: `(num_examples,)`, float64.
-        weights: `(num_examples,)`, float64; None where there are none.
+        labels: by feature, `(num_examples,)` or `(num_examples, num_values)`, float64.
+        weights: by feature, `(num_examples,)`, float64.
+        features: by feature, `(num_examples,)`: what metrics need besides.
+        inputs: what models are fed.
         columns: by feature to slice by.
     """
 
+    start: int
     serialized: Array
-    labels: Array
-    weights: Array | None
+    labels: Mapping[str, Array]
+    weights: Mapping[str, Array]
+    features: Mapping[str, Array]
+    inputs: Mapping[InputFeature, Array]
     columns: Mapping[str, Column]
 
 
@@ -86,7 +105,7 @@ class ExampleReader:
         """Read, parse and yield batches; the next two are prepared meanwhile.
 
         Raises:
-            DataError: a broken file, or a label that is missing or neither 0 nor 1.
+            DataError: a broken file, or a feature that is missing or doesn't fit.
         """
         dataset = self._records().batch(self._batch_size).map(self._parse).prefetch(2)
         start = 0
@@ -100,7 +119,7 @@ class ExampleReader:
 
     def _find_types(self) -> dict[str, Any]:
         """Return the types of the wanted features, as the examples have them."""
-        missing = set(self._wanted.names)
+        missing = set(self._wanted.features)
         types: dict[str, Any] = {}
         seen: set[str] = set()
         records = _translated(self._records().take(_MAX_SEARCHED), self._files)
@@ -125,16 +144,20 @@ class ExampleReader:
                 "be judged on nothing"
             )
         there = ", ".join(sorted(seen)) or "none"
-        if self._wanted.label in missing:
-            raise DataError(
-                f"the label {self._wanted.label!r} isn't in the examples (the first {count:,} were "
-                f"looked through); their features are: {there}"
-            )
-        if self._wanted.weight in missing:
-            raise DataError(
-                f"the example weight {self._wanted.weight!r} isn't in the examples (the first "
-                f"{count:,} were looked through); their features are: {there}"
-            )
+        wanted = self._wanted
+        needed = {
+            "label": wanted.labels,
+            "example weight": wanted.weights,
+            "feature": (*wanted.numbers, *wanted.names),
+            "model's input": tuple(feature.name for feature in wanted.inputs),
+        }
+        for what, names in needed.items():
+            for name in names:
+                if name in missing:
+                    raise DataError(
+                        f"the {what} {name!r} isn't in the examples (the first {count:,} were "
+                        f"looked through); their features are: {there}"
+                    )
         for name in sorted(missing):
             _log.warning(
                 "no example has the feature %r to slice by; their features are: %s", name, there
@@ -142,11 +165,11 @@ class ExampleReader:
 
     def _parse(self, serialized: Any) -> Any:
         spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in self._types.items()}
-        parsed = tf.io.parse_example(serialized, spec)
-        numeric = {name for name in (self._wanted.label, self._wanted.weight) if name}
+        parsed = tf.io.parse_example(serialized, spec) if spec else {}
         return serialized, {
-            "numeric": {
-                name: (parsed[name].value_rowids(), parsed[name].values) for name in numeric
+            "plain": {
+                name: (parsed[name].value_rowids(), parsed[name].values)
+                for name in self._wanted.plain
             },
             "columns": {
                 name: _distinct(parsed[name]) for name in self._wanted.slices if name in parsed
@@ -154,16 +177,22 @@ class ExampleReader:
         }
 
     def _batch(self, serialized: Array, parsed: Any, start: int) -> ExampleBatch:
-        size = len(serialized)
-        numeric = {
-            name: (rows.numpy(), values.numpy())
-            for name, (rows, values) in parsed["numeric"].items()
+        place = Place(start, len(serialized))
+        plain = {
+            name: (rows.numpy(), values.numpy()) for name, (rows, values) in parsed["plain"].items()
         }
-        weight = self._wanted.weight
+        wanted = self._wanted
         return ExampleBatch(
+            start,
             serialized,
-            _labels(self._wanted.label, *numeric[self._wanted.label], size, start),
-            _weights(weight, *numeric[weight], size, start) if weight else None,
+            {name: place.labels(name, *plain[name]) for name in wanted.labels},
+            {name: place.weights(name, *plain[name]) for name in wanted.weights},
+            {name: place.numbers(name, *plain[name]) for name in wanted.numbers}
+            | {name: place.names(name, *plain[name]) for name in wanted.names},
+            {
+                feature: feature.tensor(*plain[feature.name], place.size, start)
+                for feature in wanted.inputs
+            },
             {
                 name: Column(rows.numpy(), ids.numpy(), _values(values.numpy()))
                 for name, (rows, ids, values) in parsed["columns"].items()
@@ -218,43 +247,6 @@ def _values(values: Array) -> list[SliceValue]:
     if values.dtype == object:
         return [value.decode("utf-8", "backslashreplace") for value in values]
     return ["nan" if value != value else value for value in values.tolist()]
-
-
-def _labels(name: str, rows: Array, values: Array, size: int, start: int) -> Array:
-    counts = np.bincount(rows, minlength=size)
-    if (counts != 1).any():
-        wrong = int(np.flatnonzero(counts != 1)[0])
-        raise DataError(
-            f"{int((counts != 1).sum())} of the examples {start + 1} to {start + size} don't have "
-            f"exactly one label {name!r}; the first is example {start + wrong + 1}, which has "
-            f"{counts[wrong]}. Give every example one"
-        )
-    labels = _numbers(name, values)
-    unfit = np.flatnonzero((labels != 0) & (labels != 1))
-    if len(unfit):
-        raise DataError(
-            f"the label {name!r} of example {start + int(unfit[0]) + 1} is {labels[unfit[0]]}; "
-            "binary metrics take 0 or 1"
-        )
-    return labels
-
-
-def _weights(name: str, rows: Array, values: Array, size: int, start: int) -> Array:
-    weights = np.ones(size)
-    numbers = _numbers(name, values)
-    if len(rows) != len(np.unique(rows)) or not np.isfinite(numbers).all():
-        raise DataError(
-            f"some of the examples {start + 1} to {start + size} have several weights {name!r}, or "
-            "one that isn't finite; expected one number, or none, which counts as 1"
-        )
-    weights[rows] = numbers
-    return weights
-
-
-def _numbers(name: str, values: Array) -> Array:
-    if values.dtype == object:
-        raise DataError(f"{name!r} holds text, for instance {values[0]!r}; expected numbers")
-    return values.astype(np.float64)
 
 
 def split_files(root: Path, patterns: Sequence[str]) -> list[Path]:

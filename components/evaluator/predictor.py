@@ -1,18 +1,19 @@
 """Asks a model for its predictions, in the session that TensorFlow Serving would run it in."""
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from components.errors import InvalidModelError, PredictionError
-from components.evaluator.eval_config import ModelSpec
 from components.evaluator.exact_sum import Array
+from components.evaluator.input_feature import InputFeature
+from components.evaluator.model_spec import ModelSpec
 from components.saved_model.session import ServingSession, Signature
 
 _USUAL_OUTPUTS = ("scores", "logistic", "predictions", "probabilities")
 """The outputs that TFMA tries, in this order, where there are several."""
-_ROUNDING = 1e-6
 
 
 class Predictor:
@@ -21,55 +22,77 @@ class Predictor:
     Args:
         name: how messages call it, for instance ``the model``.
         directory: its SavedModel.
-        spec: the signature and the output.
+        spec: the signature and the outputs.
+        outputs: which outputs are measured; ``""`` is the only one.
 
     Raises:
-        InvalidModelError: no such signature, one that doesn't take serialized examples, or no
-            output of that name.
+        InvalidModelError: no such signature, an input that examples can't feed, or no output of
+            that name.
     """
 
-    def __init__(self, name: str, directory: Any, spec: ModelSpec) -> None:
-        self._name = name
+    def __init__(
+        self, name: str, directory: Any, spec: ModelSpec, outputs: Sequence[str] = ("",)
+    ) -> None:
+        self.name = name
         self._session = ServingSession(directory)
         try:
             self._signature = self._session.signature(spec.signature_name)
-            self._input = self._find_input(self._signature)
-            self._output = self._find_output(self._signature, spec.prediction_key)
+            self.inputs = self._find_inputs(self._signature)
+            self._outputs = {
+                output: self._find_output(self._signature, spec.prediction_of(output))
+                for output in outputs
+            }
         except BaseException:
             self._session.close()
             raise
 
-    def predict(self, serialized: Array) -> Array:
-        """Return the predictions, `(num_examples,)`, float64; some may be NaN or infinite.
+    def predict(self, serialized: Array, inputs: Mapping[InputFeature, Array]) -> dict[str, Array]:
+        """Return the predictions by output; some may be NaN or infinite.
+
+        Each is float64, `(num_examples,)`, or `(num_examples, num_classes)` with several classes.
 
         Args:
             serialized: `(num_examples,)`, bytes.
+            inputs: parsed, at least `self.inputs`.
 
         Raises:
             InvalidModelError: the model fails on these examples, or answers in another shape, or
-                with something else than probabilities.
+                with something else than floats.
         """
+        if self.inputs:
+            feeds = {feature.name: inputs[feature] for feature in self.inputs}
+        else:
+            feeds = {next(iter(self._signature.inputs)): serialized}
         try:
             answer = self._session.run(
-                self._signature.name, {self._input: serialized}, [self._output]
+                self._signature.name, feeds, list(dict.fromkeys(self._outputs.values()))
             )
         except PredictionError as error:
-            raise InvalidModelError(f"{self._name} can't answer the examples: {error}") from error
-        return self._checked(answer[self._output], len(serialized))
+            raise InvalidModelError(f"{self.name} can't answer the examples: {error}") from error
+        return {
+            output: self._checked(answer[alias], alias, len(serialized))
+            for output, alias in self._outputs.items()
+        }
 
     def close(self) -> None:
         """Free the model."""
         self._session.close()
 
-    def _find_input(self, signature: Signature) -> str:
-        if not signature.takes_examples:
-            inputs = {name: spec.dtype.name for name, spec in signature.inputs.items()}
-            raise InvalidModelError(
-                f"signature {signature.name!r} of {self._name} takes {inputs}; expected one vector "
-                "of strings, serialized tf.Examples: name another signature_name in model_specs, "
-                "or export one that parses them (signatures on plain tensors aren't supported yet)"
-            )
-        return next(iter(signature.inputs))
+    def _find_inputs(self, signature: Signature) -> tuple[InputFeature, ...]:
+        """Return the features to feed; none where the model parses the examples itself."""
+        if signature.takes_examples:
+            return ()
+        features = []
+        for name, spec in signature.inputs.items():
+            if not spec.tensor_name or spec.shape is None or not spec.shape:
+                raise InvalidModelError(
+                    f"signature {signature.name!r} of {self.name} takes {name!r} as a ragged or "
+                    "sparse tensor, or one without a batch dimension, which TensorFlow Serving "
+                    "can't be sent either; export a signature that takes serialized tf.Examples, "
+                    "and name it as signature_name in model_specs"
+                )
+            features.append(InputFeature(name, spec.dtype.name, spec.shape[1:]))
+        return tuple(features)
 
     def _find_output(self, signature: Signature, prediction_key: str) -> str:
         names = list(signature.outputs)
@@ -81,26 +104,21 @@ class Predictor:
                 return candidates[0]
         what = f"has no output {prediction_key!r}" if prediction_key else "has several outputs"
         raise InvalidModelError(
-            f"signature {signature.name!r} of {self._name} {what}; it has {names}: name one as "
+            f"signature {signature.name!r} of {self.name} {what}; it has {names}: name one as "
             "prediction_key in model_specs"
         )
 
-    def _checked(self, answer: Array, size: int) -> Array:
-        if answer.shape not in ((size,), (size, 1)) or answer.dtype.kind != "f":
+    def _checked(self, answer: Array, alias: str, size: int) -> Array:
+        fits = answer.ndim in (1, 2) and answer.shape[0] == size and answer.shape[-1] > 0
+        if not fits or answer.dtype.kind != "f":
             raise InvalidModelError(
-                f"the output {self._output!r} of {self._name} has shape {answer.shape} and type "
-                f"{answer.dtype} for {size} examples; binary metrics take one probability each, "
-                f"so floats of shape ({size},) or ({size}, 1); other shapes aren't supported yet"
+                f"the output {alias!r} of {self.name} has shape {answer.shape} and type "
+                f"{answer.dtype} for {size} examples; expected floats of shape ({size},), or "
+                f"({size}, number of classes)"
             )
-        predictions = answer.reshape(size).astype(np.float64)
-        outside = np.isfinite(predictions) & (np.abs(predictions - 0.5) > 0.5 + _ROUNDING)
-        if outside.any():
-            raise InvalidModelError(
-                f"the output {self._output!r} of {self._name} is {predictions[outside][0]} for "
-                "some examples; expected a probability from 0 to 1. If these are logits, export "
-                "the model with a sigmoid, or name another output as prediction_key"
-            )
-        return predictions
+        if answer.ndim == 2 and answer.shape[1] == 1:
+            answer = answer[:, 0]
+        return answer.astype(np.float64)
 
     def __enter__(self) -> Self:
         return self

@@ -4,38 +4,17 @@ A `Statistic` says what to add up; its `Accumulator` holds the sums, by slice. S
 one: AUC's histogram serves both curves, a confusion matrix serves accuracy, precision and recall.
 """
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
 
+from components.evaluator import term as terms
+from components.evaluator.batch import PLAIN, Batch, View
 from components.evaluator.exact_sum import Array, Counts, ExactSums, Totals
 
-NUM_BUCKETS = 10_000
-_MAX_PENDING = 1 << 19
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some examples and which slices they belong to.
-
-    Attributes:
-        labels: `(num_examples,)`, float64; 0 or 1.
-        predictions: `(num_examples,)`, float64.
-        weights: `(num_examples,)`, float64; None where each example counts once.
-        rows: `(num_pairs,)`, int64: which example; one belongs to several slices.
-        slices: `(num_pairs,)`, int64: which slice, below `num_slices`.
-        num_slices: so far.
-    """
-
-    labels: Array
-    predictions: Array
-    weights: Array | None
-    rows: Array
-    slices: Array
-    num_slices: int
+Term = Callable[[Batch], Array | None]
 
 
 class Accumulator(Protocol):
@@ -58,43 +37,19 @@ class Statistic(Protocol):
         """Return an empty accumulator."""
 
 
-def _log_loss(batch: Batch) -> Array:
-    """Return the binary cross-entropy of each example as TFMA does, in float32.
-
-    That is tf_keras': predictions clipped to `[1e-7, 1 - 1e-7]`, logarithm of them plus 1e-7. Keras
-    3 leaves out the latter; it matters only where a model is certain and wrong (15.4 against 16.1).
-    """
-    epsilon = np.float32(1e-7)
-    clipped = np.clip(batch.predictions.astype(np.float32), epsilon, np.float32(1) - epsilon)
-    hit = np.where(batch.labels > 0.5, clipped, np.float32(1) - clipped)
-    return -np.log(hit + epsilon).astype(np.float64)
-
-
-def _not_finite(batch: Batch) -> Array:
-    return (~np.isfinite(batch.predictions)).astype(np.float64)
-
-
-_TERMS: Mapping[str, Callable[[Batch], Array | None]] = {
-    "count": lambda batch: None,
-    "label": lambda batch: batch.labels,
-    "prediction": lambda batch: batch.predictions,
-    "log_loss": _log_loss,
-    "not_finite": _not_finite,
-}
-
-
 @dataclass(frozen=True)
 class Sum:
     """The sum of a term over a slice's examples; its result is `(num_slices,)`, float64.
 
     Attributes:
-        term: ``count``, ``label``, ``prediction``, ``log_loss``, or ``not_finite``: 1 for a
-            prediction that is NaN or infinite.
+        term: one of `components.evaluator.term`.
         weighted: times the example's weight.
+        view: which pairs of label and prediction; None gives the term the examples as they are.
     """
 
-    term: str
+    term: Term
     weighted: bool = False
+    view: View | None = None
 
     def accumulator(self) -> "_SumAccumulator":
         """Return an empty accumulator."""
@@ -104,13 +59,15 @@ class Sum:
 class _SumAccumulator:
     def __init__(self, statistic: Sum) -> None:
         self._statistic = statistic
-        counts = statistic.term == "count" and not statistic.weighted
+        counts = statistic.term is terms.count and is_count(
+            weighted=statistic.weighted, view=statistic.view
+        )
         self._totals: Totals = Counts() if counts else ExactSums()
 
     def add(self, batch: Batch) -> None:
-        values = _weighted(_TERMS[self._statistic.term](batch), batch, self._statistic.weighted)
-        gathered = None if values is None else values[batch.rows]
-        self._totals.add(batch.slices, gathered, batch.num_slices)
+        seen = batch.seen(self._statistic.view, weighted=self._statistic.weighted)
+        gathered = gather(self._statistic.term(seen), seen)
+        self._totals.add(seen.slices, gathered, seen.num_slices)
 
     def merge(self, other: "_SumAccumulator", slices: Array, num_slices: int) -> None:
         self._totals.add_totals(other._totals, slices, num_slices)
@@ -123,11 +80,17 @@ class _SumAccumulator:
 class Confusion:
     """True and false positives and negatives; positive is a prediction *above* the threshold.
 
-    The result is `(num_slices, 4)`, float64: TN, FP, FN, TP.
+    The result is `(num_slices, num_thresholds, 4)`, float64: TN, FP, FN, TP.
+
+    Attributes:
+        thresholds: ascending.
+        weighted: by the examples' weights.
+        view: which pairs of label and prediction.
     """
 
-    threshold: float = 0.5
+    thresholds: tuple[float, ...] = (0.5,)
     weighted: bool = False
+    view: View = PLAIN
 
     def accumulator(self) -> "_ConfusionAccumulator":
         """Return an empty accumulator."""
@@ -135,131 +98,51 @@ class Confusion:
 
 
 class _ConfusionAccumulator:
+    """Counts by slice, number of thresholds that a prediction is above, and label."""
+
     def __init__(self, statistic: Confusion) -> None:
         self._statistic = statistic
-        self._totals: Totals = ExactSums() if statistic.weighted else Counts()
+        self._thresholds = np.array(statistic.thresholds)
+        self._width = 2 * (len(statistic.thresholds) + 1)
+        self._totals: Totals = (
+            Counts() if is_count(weighted=statistic.weighted, view=statistic.view) else ExactSums()
+        )
 
     def add(self, batch: Batch) -> None:
-        cells = 2 * (batch.labels > 0.5) + (batch.predictions > self._statistic.threshold)
-        weights = _weighted(None, batch, self._statistic.weighted)
+        seen = batch.seen(self._statistic.view, weighted=self._statistic.weighted)
+        if len(self._thresholds) == 1:
+            above = (seen.predictions > self._thresholds[0]).astype(np.int64)
+        else:
+            numbers = np.where(np.isnan(seen.predictions), -np.inf, seen.predictions)
+            above = np.searchsorted(self._thresholds, numbers, side="left")
+        cells = 2 * above + (seen.labels > 0.5)
         self._totals.add(
-            batch.slices * 4 + cells[batch.rows],
-            None if weights is None else weights[batch.rows],
-            batch.num_slices * 4,
+            seen.slices * self._width + cells[seen.rows],
+            gather(None, seen),
+            seen.num_slices * self._width,
         )
 
     def merge(self, other: "_ConfusionAccumulator", slices: Array, num_slices: int) -> None:
-        positions = (slices[:, None] * 4 + np.arange(4)).ravel()
-        self._totals.add_totals(other._totals, positions, num_slices * 4)
+        positions = (slices[:, None] * self._width + np.arange(self._width)).ravel()
+        self._totals.add_totals(other._totals, positions, num_slices * self._width)
 
     def result(self, num_slices: int) -> Array:
-        return self._totals.result(num_slices * 4).reshape(num_slices, 4)
-
-
-@dataclass(frozen=True)
-class ScoreHistogram:
-    """How many positives and negatives have a prediction in each of 10,002 buckets.
-
-    Bucket int(p · 10,000 + 1), so 0 below zero and 10,001 from 1 on, as TFMA's
-    `calibration_histogram`. The result is a list of `Scores` by slice.
-    """
-
-    weighted: bool = False
-
-    def accumulator(self) -> "_HistogramAccumulator":
-        """Return an empty accumulator."""
-        return _HistogramAccumulator(self)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The occupied buckets of one slice, ascending: `(num_occupied,)` each."""
-
-    buckets: Array
-    negatives: Array
-    positives: Array
-
-
-_KEYS_PER_SLICE = 2 * (NUM_BUCKETS + 2)
-
-
-class _HistogramAccumulator:
-    """Keeps the occupied cells only: memory grows with them, not with slices times buckets.
-
-    A cell's key is (slice · 10,002 + bucket) · 2 + label. New keys wait, and are then sorted in.
-    """
-
-    def __init__(self, statistic: ScoreHistogram) -> None:
-        self._weighted = statistic.weighted
-        self._keys = np.zeros(0, np.int64)
-        self._totals: Totals = self._new_totals()
-        self._pending: list[tuple[Array, Array | None]] = []
-        self._num_pending = 0
-
-    def add(self, batch: Batch) -> None:
-        # Out of the buckets' range all is one; NaN makes the metric NaN elsewhere.
-        scores = np.clip(np.nan_to_num(batch.predictions), -1, 2)
-        buckets = np.clip(scores * NUM_BUCKETS + 1, 0, NUM_BUCKETS + 1).astype(np.int64)
-        cells = buckets * 2 + (batch.labels > 0.5)
-        weights = _weighted(None, batch, self._weighted)
-        keys = batch.slices * _KEYS_PER_SLICE + cells[batch.rows]
-        self._pending.append((keys, None if weights is None else weights[batch.rows]))
-        self._num_pending += len(keys)
-        if self._num_pending > _MAX_PENDING:
-            self._settle()
-
-    def merge(self, other: "_HistogramAccumulator", slices: Array, num_slices: int) -> None:
-        self._settle()
-        other._settle()
-        of_slice, cells = np.divmod(other._keys, _KEYS_PER_SLICE)
-        renamed = slices[of_slice] * _KEYS_PER_SLICE + cells
-        self._insert(renamed)
-        positions = np.searchsorted(self._keys, renamed)
-        self._totals.add_totals(other._totals, positions, len(self._keys))
-
-    def result(self, num_slices: int) -> list[Scores]:
-        self._settle()
-        sums = self._totals.result(len(self._keys))
-        bounds = np.searchsorted(self._keys, np.arange(num_slices + 1) * _KEYS_PER_SLICE)
-        cells = self._keys % _KEYS_PER_SLICE
-        return [
-            _scores(cells[start:end], sums[start:end]) for start, end in itertools.pairwise(bounds)
-        ]
-
-    def _settle(self) -> None:
-        if not self._pending:
-            return
-        keys = np.concatenate([keys for keys, _ in self._pending])
-        values = [value for _, value in self._pending if value is not None]
-        self._pending, self._num_pending = [], 0
-        distinct, positions = np.unique(keys, return_inverse=True)
-        self._insert(distinct)
-        self._totals.add(
-            np.searchsorted(self._keys, distinct)[positions],
-            np.concatenate(values) if values else None,
-            len(self._keys),
+        size = num_slices * self._width
+        cells = self._totals.result(size).reshape(num_slices, self._width // 2, 2)
+        positive = np.cumsum(cells[:, ::-1], axis=1)[:, -2::-1]
+        negative = np.cumsum(cells, axis=1)[:, :-1]
+        return np.stack(
+            [negative[..., 0], positive[..., 0], negative[..., 1], positive[..., 1]], axis=-1
         )
 
-    def _insert(self, keys: Array) -> None:
-        """Make room for keys: move the sums to where their keys will be."""
-        merged = np.union1d(self._keys, keys)
-        if len(merged) > len(self._keys):
-            moved = self._new_totals()
-            moved.add_totals(self._totals, np.searchsorted(merged, self._keys), len(merged))
-            self._keys, self._totals = merged, moved
 
-    def _new_totals(self) -> Totals:
-        return ExactSums() if self._weighted else Counts()
+def is_count(*, weighted: bool, view: View | None) -> bool:
+    """Return whether a statistic without a term adds up ones."""
+    return not weighted and not (view is not None and view.class_weights)
 
 
-def _scores(cells: Array, sums: Array) -> Scores:
-    buckets, positions = np.unique(cells // 2, return_inverse=True)
-    by_label = np.zeros((len(buckets), 2))
-    by_label[positions, cells % 2] = sums
-    return Scores(buckets, by_label[:, 0], by_label[:, 1])
-
-
-def _weighted(values: Array | None, batch: Batch, weighted: bool) -> Array | None:
-    if not weighted or batch.weights is None:
-        return values
-    return batch.weights if values is None else values * batch.weights
+def gather(values: Array | None, batch: Batch) -> Array | None:
+    """Return values by pair of example and slice, weighed; None stands for ones."""
+    if batch.weights is not None:
+        values = batch.weights if values is None else values * batch.weights
+    return None if values is None else values[batch.rows]

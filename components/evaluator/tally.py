@@ -5,20 +5,24 @@ give exactly the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
 from components.errors import DataError
+from components.evaluator import term
+from components.evaluator.batch import Batch
 from components.evaluator.exact_sum import Array
 from components.evaluator.metric import Metric
 from components.evaluator.slice_key import SliceKey, sort_key
-from components.evaluator.statistic import Accumulator, Batch, Statistic, Sum
+from components.evaluator.statistic import Accumulator, Statistic, Sum
 
 MAX_SLICES = 100_000
-_NUM_EXAMPLES = Sum("count")
-_NUM_NOT_FINITE = Sum("not_finite")
+_Key = tuple[str, Statistic]
+"""A statistic of an output."""
+_NUM_EXAMPLES = Sum(term.count)
+_NUM_NOT_FINITE = Sum(term.not_finite)
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,33 @@ class Membership:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """What is known of a batch besides predictions; by the outputs of a model, "" being the only.
+
+    Attributes:
+        labels: output → `(num_examples,)` or `(num_examples, num_classes)`, float64.
+        weights: output → `(num_examples,)`, float64, or None.
+        features: feature → `(num_examples,)`.
+    """
+
+    labels: Mapping[str, Array]
+    weights: Mapping[str, Array | None]
+    features: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Measured:
     """One model's metrics.
 
     Attributes:
         values: metric name → `(num_slices,)`, float64, NaN where it isn't defined.
-        num_not_finite: `(num_slices,)`, int64: predictions that are NaN or infinite.
+        num_not_finite: `(num_slices,)`, int64: examples whose prediction is NaN or infinite.
+        plots: metric name → JSON value for each slice, None where it isn't defined.
     """
 
     values: Mapping[str, Array]
     num_not_finite: Array
+    plots: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,26 +94,28 @@ class Tally:
         self._metrics = tuple(metrics)
         self._min_slice_size = min_slice_size
         self._slices: dict[SliceKey, int] = {}
-        statistics: set[Statistic] = {_NUM_EXAMPLES, _NUM_NOT_FINITE}
-        statistics.update(statistic for metric in metrics for statistic in metric.statistics)
-        self._accumulators: dict[str, dict[Statistic, Accumulator]] = {
-            model: {statistic: statistic.accumulator() for statistic in statistics}
-            for model in models
+        wanted: dict[_Key, None] = {}
+        for output in dict.fromkeys(metric.output for metric in metrics):
+            wanted |= dict.fromkeys(((output, _NUM_EXAMPLES), (output, _NUM_NOT_FINITE)))
+        for metric in metrics:
+            wanted |= dict.fromkeys((metric.output, each) for each in metric.statistics)
+        self._outputs = tuple(dict.fromkeys(output for output, _ in wanted))
+        self._accumulators: dict[str, dict[_Key, Accumulator]] = {
+            model: {key: key[1].accumulator() for key in wanted} for model in models
         }
 
     def add(
         self,
-        labels: Array,
-        predictions: Mapping[str, Array],
-        weights: Array | None,
+        truth: Truth,
+        predictions: Mapping[str, Mapping[str, Array]],
         membership: Membership,
     ) -> None:
         """Add a batch.
 
         Args:
-            labels: `(num_examples,)`, float64; 0 or 1.
-            predictions: model → `(num_examples,)`, float64.
-            weights: `(num_examples,)`, float64, or None.
+            truth: labels and weights.
+            predictions: model → output → `(num_examples,)` or `(num_examples, num_classes)`,
+                float64.
             membership: slices of the examples.
 
         Raises:
@@ -100,26 +123,36 @@ class Tally:
         """
         slices = self._positions(membership.keys)[membership.positions]
         for model, accumulators in self._accumulators.items():
-            batch = Batch(
-                labels, predictions[model], weights, membership.rows, slices, len(self._slices)
-            )
-            for accumulator in accumulators.values():
-                accumulator.add(batch)
+            batches = {
+                output: Batch(
+                    truth.labels[output],
+                    predictions[model][output],
+                    truth.weights[output],
+                    membership.rows,
+                    slices,
+                    len(self._slices),
+                    truth.features,
+                )
+                for output in self._outputs
+            }
+            for (output, _), accumulator in accumulators.items():
+                accumulator.add(batches[output])
 
     def merge(self, other: Self) -> None:
         """Add what another tally of the same metrics and models has seen."""
         positions = self._positions(list(other._slices))
         for model, accumulators in self._accumulators.items():
-            for statistic, accumulator in accumulators.items():
-                theirs = other._accumulators[model][statistic]
-                accumulator.merge(theirs, positions, len(self._slices))
+            for key, accumulator in accumulators.items():
+                accumulator.merge(other._accumulators[model][key], positions, len(self._slices))
 
     def measure(self) -> Measurements:
         """Compute the metrics."""
         keys = sorted(self._slices, key=sort_key)
         order = np.array([self._slices[key] for key in keys], dtype=np.int64)
         first = next(iter(self._accumulators.values()))
-        num_examples = first[_NUM_EXAMPLES].result(len(order))[order].astype(np.int64)
+        num_examples = (
+            first[self._outputs[0], _NUM_EXAMPLES].result(len(order))[order].astype(np.int64)
+        )
         too_small = (num_examples < self._min_slice_size) & np.array(
             [bool(key) for key in keys], bool
         )
@@ -130,20 +163,28 @@ class Tally:
         return Measurements(tuple(keys), num_examples, models)
 
     def _measure(
-        self, accumulators: Mapping[Statistic, Accumulator], order: Array, too_small: Array
+        self, accumulators: Mapping[_Key, Accumulator], order: Array, too_small: Array
     ) -> Measured:
-        results = {
-            statistic: accumulator.result(len(order))
-            for statistic, accumulator in accumulators.items()
+        results = {key: sums.result(len(order)) for key, sums in accumulators.items()}
+        not_finite = {
+            output: results[output, _NUM_NOT_FINITE][order].astype(np.int64)
+            for output in self._outputs
         }
-        not_finite = results[_NUM_NOT_FINITE][order].astype(np.int64)
-        values = {}
+        values: dict[str, Array] = {}
+        plots: dict[str, Sequence[Any]] = {}
         for metric in self._metrics:
-            inputs = (results[statistic] for statistic in metric.statistics)
-            computed = metric.compute(*inputs)[order]
-            undefined = too_small | ((not_finite > 0) & metric.needs_predictions)
-            values[metric.name] = np.where(undefined, np.nan, computed)
-        return Measured(values, not_finite)
+            inputs = (results[metric.output, each] for each in metric.statistics)
+            computed = metric.compute(*inputs)
+            broken = not_finite[metric.output] > 0
+            undefined = too_small | (broken & metric.needs_predictions)
+            if metric.is_plot:
+                plots[metric.name] = [
+                    None if nothing else computed[position]
+                    for position, nothing in zip(order.tolist(), undefined.tolist(), strict=True)
+                ]
+            else:
+                values[metric.name] = np.where(undefined, np.nan, computed[order])
+        return Measured(values, sum(not_finite.values(), np.zeros(len(order), np.int64)), plots)
 
     def _positions(self, keys: Sequence[SliceKey]) -> Array:
         positions = [self._slices.setdefault(key, len(self._slices)) for key in keys]

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from components.errors import ConfigurationError
+from components.evaluator.metric import Metric
 from components.evaluator.slice_key import SlicingSpec
 from components.evaluator.threshold import ChangeThreshold, Threshold, ValueThreshold
 
-UNWEIGHTED = " (unweighted)"
-"""What a metric's name ends with if it is computed weighted as well."""
 _HIGHER_IS_BETTER = {1: False, 2: True}
 
 
@@ -20,13 +19,13 @@ def read_slicing_spec(message: Any) -> SlicingSpec:
     )
 
 
-def read_thresholds(metric: str, spec: Any, message: Any) -> Iterator[Threshold]:
+def read_thresholds(metric: Metric, spec: Any, message: Any) -> Iterator[Threshold]:
     """Yield what a metric must hold, from its own message and its specification's maps.
 
     Raises:
         ConfigurationError: an empty or contradictory threshold.
     """
-    base_name = metric.removesuffix(UNWEIGHTED)
+    name, base_name = metric.name, metric.base_name
     per_slice = [*message.per_slice_thresholds]
     if base_name in spec.per_slice_thresholds:
         per_slice += spec.per_slice_thresholds[base_name].thresholds
@@ -34,15 +33,15 @@ def read_thresholds(metric: str, spec: Any, message: Any) -> Iterator[Threshold]
     if base_name in spec.thresholds:
         everywhere.append(spec.thresholds[base_name])
     for threshold in everywhere:
-        yield _threshold(metric, None, threshold)
+        yield _threshold(name, None, threshold)
     for limited in per_slice:
         if not limited.slicing_specs:
             raise ConfigurationError(
-                f"a per_slice_threshold of {metric!r} has no slicing_specs; expected at least "
+                f"a per_slice_threshold of {name!r} has no slicing_specs; expected at least "
                 "one, {} for all examples"
             )
         for slicing_spec in limited.slicing_specs:
-            yield _threshold(metric, read_slicing_spec(slicing_spec), limited.threshold)
+            yield _threshold(name, read_slicing_spec(slicing_spec), limited.threshold)
 
 
 def _threshold(metric: str, slicing_spec: SlicingSpec | None, message: Any) -> Threshold:

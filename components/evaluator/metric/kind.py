@@ -26,7 +26,8 @@ class Takes(Enum):
     ANYTHING = "anything"
     NUMBERS = "one number as label, one as prediction"
     PROBABILITIES = "labels that are 0 or 1, and a probability for each"
-    CLASSES = "the number of a class, or a 0 or 1 for each class, and a probability for each class"
+    SCORES = "a class as label, by number or one-hot, and a score for each class"
+    CLASSES = "a class as label, by number or one-hot, and a probability for each class"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Metric:
         view: which pairs of them are looked at.
         output: of a model with several outputs.
         is_plot: whether it is more than one number; no threshold can be put on it.
-        features: what it needs of the examples besides label and weight.
+        features: numbers that it needs of the examples besides label and weight.
+        query_key: the feature that groups examples.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Metric:
     output: str = ""
     is_plot: bool = False
     features: tuple[str, ...] = ()
+    query_key: str = ""
 
 
 @dataclass(frozen=True)

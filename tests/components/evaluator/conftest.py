@@ -69,6 +69,7 @@ def columns():
         "x": x.tolist(),
         "late": (score > 0.8).astype(int).tolist(),
         "kind": kinds.tolist(),
+        "one_hot": np.eye(NUM_CLASSES, dtype=int)[kinds].tolist(),
         "traits": (x[:, :3] + random.normal(0, 1, (SIZE, 3)) > 0.3).astype(int).tolist(),
         "delay": (10 * score).astype(np.float32).tolist(),
         "gain": random.integers(0, 4, SIZE).astype(float).tolist(),

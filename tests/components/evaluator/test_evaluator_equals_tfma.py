@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.evaluator import evaluate
+from components.evaluator.metric import confusion
 
 pytestmark = pytest.mark.slow
 
@@ -35,9 +36,101 @@ BINARY = [
         "MeanPrediction",
     )
 ]
+AT_THRESHOLDS = [
+    {"class_name": name, "config": json.dumps(settings)}
+    for name, settings in (
+        *((name, {"thresholds": 0.3}) for name in confusion.FORMULAS),
+        ("BinaryAccuracy", {"threshold": 0.7, "name": "accuracy_at"}),
+        ("AUC", {"num_thresholds": 200, "name": "coarse"}),
+        ("SensitivityAtSpecificity", {"specificity": 0.8}),
+        ("SpecificityAtSensitivity", {"sensitivity": 0.8}),
+        ("PrecisionAtRecall", {"recall": 0.6}),
+        ("RecallAtPrecision", {"precision": 0.6}),
+        ("RecallAtFalsePositiveRate", {"false_positive_rate": 0.2}),
+        ("ThresholdAtRecall", {"recall": 0.6}),
+        ("CoefficientOfDiscrimination", {}),
+        ("RelativeCoefficientOfDiscrimination", {}),
+        ("MeanSquaredError", {}),
+        ("ConfusionMatrixAtThresholds", {"thresholds": [0.1, 0.5, 0.9]}),
+        ("CalibrationPlot", {"num_buckets": 20}),
+    )
+]
+REGRESSION = [
+    {"class_name": name}
+    for name in (
+        "MeanSquaredError",
+        "RootMeanSquaredError",
+        "MeanAbsoluteError",
+        "MeanAbsolutePercentageError",
+        "SquaredPearsonCorrelation",
+        "MeanLabel",
+        "MeanPrediction",
+        "Calibration",
+    )
+]
+SPARSE = [
+    {"class_name": "SparseCategoricalAccuracy"},
+    {"class_name": "SparseCategoricalCrossentropy"},
+    {"class_name": "SparseTopKCategoricalAccuracy", "config": '{"k": 2}'},
+    {
+        "class_name": "MultiClassConfusionMatrixAtThresholds",
+        "config": '{"thresholds": [0.5]}',
+    },
+]
+ONE_CLASS = [
+    {"class_name": name}
+    for name in ("AUC", "Precision", "Recall", "BinaryAccuracy", "Calibration", "MeanLabel")
+]
+BINARIZED = {
+    "metrics": ONE_CLASS,
+    "binarize": {"class_ids": {"values": [0, 3]}, "k_list": {"values": [1, 2]}},
+}
+TOP_K = {
+    "metrics": [{"class_name": "Precision"}, {"class_name": "Recall"}],
+    "binarize": {"top_k_list": {"values": [1, 3]}},
+}
+WEIGHTS = {"0": 1.0, "2": 0.5, "4": 2.0}
+
+
+def aggregated(kind, **options):
+    return {"metrics": ONE_CLASS[:4], "aggregate": {kind: True, **options}}
+
+
+CLASSES = {"label_key": "kind", "signature_name": "classes"}
 JOBS = {
     "binary": ({"label_key": "late"}, [{"metrics": BINARY}]),
-}
+    "at thresholds": ({"label_key": "late"}, [{"metrics": AT_THRESHOLDS}]),
+    "regression": ({"label_key": "delay", "signature_name": "delay"}, [{"metrics": REGRESSION}]),
+    "sparse classes": (CLASSES, [{"metrics": SPARSE}]),
+    "binarized": (CLASSES, [BINARIZED, TOP_K]),
+    "micro average": (CLASSES, [aggregated("micro_average")]),
+    "micro average by class": (CLASSES, [aggregated("micro_average", class_weights=WEIGHTS)]),
+    "micro average of the highest": (
+        CLASSES,
+        [aggregated("micro_average", top_k_list={"values": [2]})],
+    ),
+    "macro average": (CLASSES, [aggregated("macro_average", class_weights=WEIGHTS)]),
+    "macro average by labels": (
+        CLASSES,
+        [aggregated("weighted_macro_average", class_weights=WEIGHTS)],
+    ),
+    "one-hot labels": (
+        {"label_key": "one_hot", "signature_name": "classes"},
+        [{"metrics": [{"class_name": "CategoricalAccuracy"},
+                      {"class_name": "CategoricalCrossentropy"},
+                      {"class_name": "TopKCategoricalAccuracy", "config": '{"k": 2}'}]}],
+    ),
+    "several labels": (
+        {"label_key": "traits", "signature_name": "traits"},
+        [{"metrics": [{"class_name": name} for name in
+                      ("AUC", "BinaryAccuracy", "Precision", "BinaryCrossentropy")]}],
+    ),
+    "ranking": (
+        {"label_key": "gain", "signature_name": "delay"},
+        [{"metrics": [{"class_name": "NDCG", "config": '{"gain_key": "gain", "top_k_list": [1, 5]}'}],
+          "query_key": "query"}],
+    ),
+}  # fmt: skip
 
 
 def eval_config(model_spec, metrics_specs, *, weighted):
@@ -79,7 +172,14 @@ def read_theirs(result):
 
 def metric_name(item):
     """Return what we call a metric."""
-    return item["name"]
+    qualifiers = [
+        name for name in ("micro_average", "macro_average", "weighted_macro_average")
+        if item["aggregation"].get(_camel(name))
+    ]
+    for ours, key in (("class_id", "classId"), ("k", "k"), ("top_k", "topK")):
+        if key in item["sub_key"]:
+            qualifiers.append(f"{ours} {item['sub_key'][key].get('value', 0)}")
+    return item["name"] + (f" ({', '.join(qualifiers)})" if qualifiers else "")
 
 
 @pytest.fixture

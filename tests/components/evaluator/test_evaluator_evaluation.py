@@ -147,6 +147,28 @@ def test_chooses_an_output_by_name(judged, write_examples):
     assert bad.findings[0].observed == pytest.approx(1 - roc_auc_score(LABELS, SCORES), abs=1e-4)
 
 
+def test_feeds_a_signature_that_takes_tensors(judged, write_examples):
+    examples = write_examples(rows())
+    parsed_by_the_model = metrics_of(judged(examples))
+    assert metrics_of(judged(examples, config(signature_name="tensors"))) == parsed_by_the_model
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (
+            [None, *SCORES.tolist()[1:]],
+            r"example 1 has 0 values of the feature 'score'; .* takes 1",
+        ),
+        ([None] * 600, r"the model's input 'score' isn't in the examples"),
+        (["high"] * 600, r"the feature 'score' holds text; the model's input takes float32"),
+    ],
+)
+def test_refuses_what_can_not_be_fed(judged, scores, message):
+    with pytest.raises(DataError, match=message):
+        judged(rows(score=scores), config(signature_name="tensors"))
+
+
 def test_reads_files_without_compression(judged, write_examples):
     assert judged(write_examples(rows(), compression="")).blessed
 
@@ -242,10 +264,9 @@ def without_signature(model):
     ("model_spec", "message"),
     [
         ({"signature_name": "nope"}, r"no signature 'nope'; it has 'column', 'serving_default'"),
-        ({"signature_name": "tensors"}, r"'tensors' of the model takes \{'score': 'float32'\}"),
         ({"signature_name": "two_outputs"}, r"has several outputs; it has \['bad', 'good'\]"),
         ({"prediction_key": "p"}, r"has no output 'p'; it has \['probability'\]"),
-        ({"signature_name": "two_columns"}, r"has shape \(600, 2\) and type float32 for 600 examp"),
+        ({"signature_name": "two_columns"}, r"has shape \(600, 2\) for 600 .* AUC takes .* give"),
     ],
 )
 def test_refuses_a_model_that_can_not_be_asked(judged, tmp_path, model_spec, message):
@@ -267,13 +288,13 @@ def test_names_the_baseline_that_can_not_be_asked(judged, score_model, tmp_path)
     live = tmp_path / "serving" / "3"
     shutil.copytree(score_model().uri, live)
     both = config(signature_name="column")
-    both["model_specs"].append({"is_baseline": True, "signature_name": "tensors"})
-    with pytest.raises(InvalidModelError, match="'tensors' of the live version 3 takes"):
+    both["model_specs"].append({"is_baseline": True, "signature_name": "two_outputs"})
+    with pytest.raises(InvalidModelError, match="'two_outputs' of the live version 3 has several"):
         judged(eval_config=both, baseline=tmp_path / "serving")
 
 
 def test_refuses_logits(judged):
-    with pytest.raises(InvalidModelError, match=r"expected a probability from 0 to 1\. If these"):
+    with pytest.raises(InvalidModelError, match=r"AUC takes a probability from 0 to 1\. If these"):
         judged(factor=3.0)
 
 
@@ -312,8 +333,9 @@ def test_refuses_a_tflite_model(judged, score_model):
     [
         ({"late": [None] + [0] * 599}, r"1 of the examples 1 to 600 don't have exactly one label"),
         ({"late": [0, [0, 1]] + [0] * 598}, r"the first is example 2, which has 2"),
-        ({"late": [0, 0, 2] + [0] * 597}, r"label 'late' of example 3 is 2\.0; .* take 0 or 1"),
+        ({"late": [0, 0, 2] + [0] * 597}, r"label 'late' of example 3 is 2\.0; AUC takes 0 or 1"),
         ({"late": [0.0, 0.5] + [0.0] * 598}, r"label 'late' of example 2 is 0\.5"),
+        ({"late": [0.0, float("nan")] + [0.0] * 598}, r"example 2 is nan; every label must be a"),
         ({"late": ["yes"] * 600}, r"'late' holds text, for instance b'yes'; expected numbers"),
         ({"late": [None] * 600}, r"label 'late' isn't in the examples .*features are: origin, sco"),
         ({"late": [0] * 300 + [1.0] * 300}, r"can't be read: .*Data type"),

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from components.errors import DataError
 from components.evaluator import tally as tally_module
-from components.evaluator.metric import METRIC_CLASSES, make_metric
-from components.evaluator.statistic import ScoreHistogram
-from components.evaluator.tally import Membership, Tally
+from components.evaluator.histogram import ScoreHistogram
+from components.evaluator.metric import METRIC_CLASSES, Variant, make_metrics
+from components.evaluator.tally import Membership, Tally, Truth
 
 example = st.tuples(
     st.sampled_from([0.0, 1.0]),
@@ -19,11 +19,30 @@ example = st.tuples(
 )
 
 
-def metrics():
+SETTINGS = {
+    "SensitivityAtSpecificity": {"specificity": 0.7},
+    "SpecificityAtSensitivity": {"sensitivity": 0.7},
+    "PrecisionAtRecall": {"recall": 0.7},
+    "ThresholdAtRecall": {"recall": 0.7},
+    "RecallAtPrecision": {"precision": 0.7},
+    "RecallAtFalsePositiveRate": {"false_positive_rate": 0.3},
+    "NDCG": {"gain_key": "gain", "top_k_list": [1, 3]},
+}
+OF_CLASSES = {name for name in METRIC_CLASSES if "Categorical" in name or "MultiClass" in name}
+
+
+def metrics(num_classes=None):
+    """Return all metrics that are about one number, or about several classes."""
+    names = OF_CLASSES if num_classes else set(METRIC_CLASSES) - OF_CLASSES
     return [
-        make_metric(name, {"name": f"{name} {weighted}"}, weighted=weighted)
-        for name in METRIC_CLASSES
+        metric
+        for name in sorted(names)
         for weighted in (False, True)
+        for metric in make_metrics(
+            name,
+            {"name": f"{name} {weighted}", **SETTINGS.get(name, {})},
+            Variant(weighted=weighted, query_key="query" if name == "NDCG" else ""),
+        )
     ]
 
 
@@ -36,9 +55,8 @@ def tally_of(examples, batch_size=3):
         labels, predictions, weights, _ = zip(*batch, strict=True)
         predictions = np.array(predictions)
         tally.add(
-            np.array(labels),
-            {"candidate": predictions, "baseline": 1 - predictions},
-            np.array(weights),
+            truth_of(np.array(labels), np.array(weights)),
+            {"candidate": {"": predictions}, "baseline": {"": 1 - predictions}},
             Membership(
                 keys,
                 np.array([row for row, _ in pairs], np.int64),
@@ -48,6 +66,13 @@ def tally_of(examples, batch_size=3):
     return tally
 
 
+def truth_of(labels, weights):
+    """Let what an example is decide its query, so that the order of examples doesn't."""
+    queries = np.where(weights > 3, "a", "b")
+    of_query = np.where(weights > 3, 2.0, 0.5)
+    return Truth({"": labels}, {"": of_query}, {"query": queries, "gain": labels})
+
+
 def assert_same(one, other):
     assert one.slices == other.slices
     np.testing.assert_array_equal(one.num_examples, other.num_examples)
@@ -55,6 +80,7 @@ def assert_same(one, other):
         assert measured.values.keys() == other.models[model].values.keys()
         for name, values in measured.values.items():
             np.testing.assert_array_equal(values, other.models[model].values[name], err_msg=name)
+        assert measured.plots == other.models[model].plots
 
 
 @given(
@@ -96,10 +122,10 @@ def test_the_histogram_settles_before_it_holds_too_much(monkeypatch):
         for label, score in zip(generator.integers(0, 2, 300), generator.random(300), strict=True)
     ]
     whole = tally_of(examples).measure()
-    monkeypatch.setattr("components.evaluator.statistic._MAX_PENDING", 10)
+    monkeypatch.setattr("components.evaluator.keyed_sum._MAX_PENDING", 10)
     assert_same(tally_of(examples).measure(), whole)
     accumulator = ScoreHistogram().accumulator()
-    assert accumulator.result(2)[1].buckets.size == 0
+    assert accumulator.result(2).buckets.size == 0
 
 
 def test_keeps_models_and_slices_apart():
@@ -113,15 +139,15 @@ def test_keeps_models_and_slices_apart():
 
 
 def test_small_slices_get_no_metrics_but_overall_does():
-    metric = make_metric("MeanLabel", {}, weighted=False)
+    (metric,) = make_metrics("MeanLabel", {}, Variant())
     tally = Tally([metric], ["m"], min_slice_size=2)
     keys = [(), (("o", "JFK"),), (("o", "LGA"),)]
     rows, positions = np.array([0, 0]), np.array([0, 1])
-    tally.add(np.ones(1), {"m": np.ones(1)}, None, Membership(keys, rows, positions))
+    one, two = (Truth({"": np.ones(size)}, {"": None}) for size in (1, 2))
+    tally.add(one, {"m": {"": np.ones(1)}}, Membership(keys, rows, positions))
     tally.add(
-        np.ones(2),
-        {"m": np.ones(2)},
-        None,
+        two,
+        {"m": {"": np.ones(2)}},
         Membership(keys[2:], np.array([0, 1]), np.zeros(2, int)),
     )
     values = tally.measure().models["m"].values["mean_label"]
