@@ -16,6 +16,8 @@ from components.model_server.docker_settings import Pull
 
 _PROGRESS_SECONDS = 5.0
 _MEGABYTE = 1e6
+_BEGIN = "Pulling from"
+"""Of the event that names the tag; all others with an id are of layers."""
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +84,7 @@ def _follow(name: str, events: Iterable[dict[str, Any]]) -> None:
                 f"the image {name!r} can't be pulled: {event['error']}; give one that the engine "
                 "can reach, or load it there"
             )
-        if "id" in event:
+        if "id" in event and not event.get("status", "").startswith(_BEGIN):
             layers[event["id"]] = event
         if time.monotonic() - reported >= _PROGRESS_SECONDS:
             reported = time.monotonic()

@@ -231,6 +231,7 @@ class DockerServer:
         """
         if self._is_stopped:
             return
+        self._is_stopped = True
         name = str(self._container.name)
         self._memory.close()
         try:
@@ -238,7 +239,10 @@ class DockerServer:
                 kill(self._client, name)
                 self._complete_log()
                 remove(self._client, [name], [name])
-            self._is_stopped = True
+        except BaseException:
+            self._watchdog.act()
+            raise
+        else:
             self._watchdog.dismiss()
         finally:
             self._follower.close()

@@ -50,9 +50,14 @@ class Watchdog:
     def dismiss(self) -> None:
         """End it: there is nothing left to watch."""
         self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.communicate()
+
+    def act(self) -> None:
+        """Have it tidy up now; waits until it did, or couldn't either."""
+        try:
+            self._process.communicate(timeout=2 * _ENGINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.dismiss()
 
 
 def main(argv: list[str]) -> int:
