@@ -1,6 +1,7 @@
 """Starts containers whose server is a script of the test's, and looks at what is left of them."""
 
 import json
+import os
 import subprocess
 import time
 import urllib.request
@@ -70,12 +71,12 @@ class Workshop:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
-    def containers(self):
-        """What carries our label, running or not."""
-        return {item["Id"] for item in self._list(self.client.api.containers, all=True)}
+    def containers(self, pid=None):
+        """What a process has in the engine, running or not; others may test beside us."""
+        return {item["Id"] for item in self._owned(self.client.api.containers, pid, all=True)}
 
-    def networks(self):
-        return {item["Name"] for item in self._list(self.client.api.networks)}
+    def networks(self, pid=None):
+        return {item["Name"] for item in self._owned(self.client.api.networks, pid)}
 
     def inspect(self, server):
         return self.client.api.inspect_container(server.container_id)
@@ -85,8 +86,10 @@ class Workshop:
             server.stop()
 
     @staticmethod
-    def _list(ask, **options):
-        return ask(filters={"label": LABEL}, **options)
+    def _owned(ask, pid, **options):
+        for item in ask(filters={"label": LABEL}, **options):
+            if json.loads(item["Labels"][LABEL])["pid"] == (pid or os.getpid()):
+                yield item
 
 
 def poll(condition, seconds=DEADLINE_SECONDS):
