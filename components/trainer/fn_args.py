@@ -5,8 +5,9 @@ is asked for.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import attrs
 
 
 class DataAccessor(NamedTuple):
@@ -20,7 +21,7 @@ class DataAccessor(NamedTuple):
     data_view_decode_fn: Callable[..., Any] | None = None
 
 
-@dataclass
+@attrs.define(slots=False)
 class FnArgs:
     """Arguments of ``run_fn``. Mutable, and users may attach more, as in TFX."""
 

@@ -1,0 +1,1 @@
+"""TFX's Model Rewriting Library: a SavedModel in another format."""

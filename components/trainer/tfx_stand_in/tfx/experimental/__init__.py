@@ -1,0 +1,5 @@
+"""Holds the templates."""
+
+from components.trainer import absent_module
+
+__getattr__ = absent_module.attributes(__name__)
