@@ -1,0 +1,130 @@
+"""Writes models as SavedModels that can be served, and reused in other models, fine-tuned or not.
+
+::
+
+    <directory>/
+      saved_model.pb   fingerprint.pb   variables/   assets/
+      assets.extra/reusable.json    what a graph can't say; see `components.saved_model.export_note`
+"""
+
+import logging
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from components.errors import ConfigurationError
+from components.saved_model import export_note, reusable, serving_signature
+from components.saved_model.reusable import Parts
+from components.saved_model.serving_signature import ServingSignature
+from components.saved_model.session import DEFAULT_SIGNATURE
+
+_log = logging.getLogger(__name__)
+
+
+def export(
+    model: Any,
+    directory: str | Path,
+    *,
+    signatures: Mapping[str, Any] | None = None,
+    input_spec: Any = None,
+    hyperparameters: Mapping[str, str | Sequence[str]] | None = None,
+    tracked: Sequence[Any] = (),
+) -> Path:
+    """Write a model as a SavedModel for servers and for those who build on it.
+
+    The optimizer is left out. Vocabulary files come with it. Lost are losses that depend on inputs
+    (activity regularizers, `add_loss`) and what the optimizer does against overfitting; a warning
+    names them.
+
+    Args:
+        model: a Keras model or layer, a `tf.Module`, another object with ``__call__``, or a
+            function. See `components.saved_model.reusable.take_apart`.
+        directory: a SavedModel that is there is replaced.
+        signatures: name → `serialized_examples`, `raw_tensors`, or a `tf.function`. Without any,
+            ``serving_default`` takes what the model takes.
+        input_spec: what the model takes, where it doesn't say it itself.
+        hyperparameters: ``{"dropout_rate": "dropout*.rate"}`` makes the rate an optional argument
+            of ``__call__`` for those who fine-tune the model.
+        tracked: tables, assets, or objects that hold them, if signatures use some that the model
+            doesn't hold.
+
+    Returns:
+        The directory.
+
+    Raises:
+        ConfigurationError: the model can't be called as it should; a signature that is none; a
+            table or variable that isn't tracked; a directory that holds something else.
+    """
+    target = Path(directory)
+    parts = reusable.take_apart(model, input_spec, hyperparameters)
+    functions = {
+        name: serving_signature.trace(name, signature)
+        for name, signature in (signatures or _default_signatures(parts)).items()
+    }
+    root = reusable.assemble(parts)
+    root._resources.extend(reusable.find_resources(*tracked))
+    root._signature_variables = [
+        variable
+        for function in functions.values()
+        for variable in reusable.captured_variables(function)
+    ]
+    with _replaced(target) as staging:
+        _save(root, staging, functions)
+        export_note.write(staging, export_note.describe(model, parts))
+    for warning in export_note.read(target).warnings:
+        _log.warning("exporting %s: %s", target, warning)
+    return target
+
+
+def _default_signatures(parts: Parts) -> dict[str, Any]:
+    if parts.input_spec is None:
+        first = parts.call
+        if first.input_signature is not None:
+            spec = first.input_signature[0]
+        else:
+            spec = first._list_all_concrete_functions()[0].structured_input_signature[0][0]
+        return {DEFAULT_SIGNATURE: ServingSignature(parts.call, spec)}
+    return {DEFAULT_SIGNATURE: ServingSignature(parts.call, parts.input_spec)}
+
+
+def _save(root: Any, directory: Path, functions: Mapping[str, Any]) -> None:
+    try:
+        tf.saved_model.save(root, str(directory), signatures=dict(functions))
+    except AssertionError as error:  # TensorFlow's own, for what can't be found from the root
+        raise ConfigurationError(
+            "a signature uses a table or variable that the model doesn't hold; give the object "
+            f"that holds it in tracked=[…]. TensorFlow says: {error}"
+        ) from error
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[Path]:
+    """Write under a sibling name, and put it in place when the block ends without an error."""
+    _check_replaceable(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        yield staging
+        old = staging.with_suffix(".old")
+        if target.exists():
+            target.rename(old)
+        staging.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    is_model = (target / "saved_model.pb").is_file()
+    if not target.is_dir() or (any(target.iterdir()) and not is_model):
+        raise ConfigurationError(
+            f"{str(target)!r} exists and isn't a SavedModel, so it won't be replaced; give another "
+            "directory"
+        )

@@ -1,0 +1,96 @@
+"""What a graph can't say of an export: kept beside it in ``assets.extra/reusable.json``.
+
+Servers and TensorFlow ignore that folder. The lint and the model card read it.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from components.errors import InvalidModelError
+
+FILE = "assets.extra/reusable.json"
+_OPTIMIZER_SETTINGS = (
+    "weight_decay",
+    "l1_regularization_strength",
+    "l2_regularization_strength",
+    "l2_shrinkage_regularization_strength",
+)
+
+
+@dataclass(frozen=True)
+class ExportNote:
+    """What was known when the model was exported."""
+
+    hyperparameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Argument of ``__call__`` → its ``default`` and the ``targets`` that it stands for."""
+    optimizer: str | None = None
+    optimizer_regularization: dict[str, float] = field(default_factory=dict)
+    """Setting of the optimizer → value; lost, because the optimizer isn't exported."""
+    num_lost_losses: int = 0
+    """Losses that depend on inputs, which can't be exported."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        """One sentence on each thing that is lost."""
+        found = []
+        if self.optimizer_regularization:
+            settings = ", ".join(f"{k}={v:g}" for k, v in self.optimizer_regularization.items())
+            found.append(
+                f"the optimizer {self.optimizer} regularizes ({settings}); that is lost: tell "
+                "those who fine-tune the model, or use weight regularizers, which are kept"
+            )
+        if self.num_lost_losses:
+            found.append(
+                f"{self.num_lost_losses} losses depend on inputs (activity regularizers or "
+                "add_loss); they are lost: tell those who fine-tune the model"
+            )
+        return found
+
+
+def describe(model: Any, parts: Any) -> ExportNote:
+    """Return the note for a model and its `components.saved_model.reusable.Parts`."""
+    optimizer = getattr(model, "optimizer", None)
+    is_optimizer = isinstance(optimizer, keras.optimizers.Optimizer)
+    settings = {name: getattr(optimizer, name, None) for name in _OPTIMIZER_SETTINGS}
+    return ExportNote(
+        hyperparameters={
+            argument.name: {"default": argument.default, "targets": argument.targets}
+            for argument in parts.arguments
+        },
+        optimizer=type(optimizer).__name__ if is_optimizer else None,
+        optimizer_regularization={
+            name: float(value) for name, value in settings.items() if is_optimizer and value
+        },
+        num_lost_losses=parts.num_lost_losses,
+        versions={"keras": keras.__version__, "tensorflow": tf.__version__},
+    )
+
+
+def write(directory: Path, note: ExportNote) -> None:
+    """Write the note into a SavedModel."""
+    path = directory / FILE
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(asdict(note), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read(directory: Path) -> ExportNote:
+    """Return the note of a SavedModel; an empty one where it has none.
+
+    Raises:
+        InvalidModelError: it can't be read.
+    """
+    path = directory / FILE
+    if not path.is_file():
+        return ExportNote()
+    try:
+        return ExportNote(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InvalidModelError(
+            f"{str(path)!r} can't be read: {error}; export the model again, or remove the file"
+        ) from error

@@ -1,0 +1,262 @@
+"""Turns a model into an object with the Reusable SavedModel interface.
+
+The interface is that of https://www.tensorflow.org/hub/reusable_saved_models: ``__call__`` with
+``training``, ``variables``, ``trainable_variables`` and ``regularization_losses``.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from components.errors import ConfigurationError
+from components.saved_model.training_argument import (
+    RESERVED_NAMES,
+    TrainingArgument,
+    find_training_arguments,
+    substituted,
+)
+
+ATTRIBUTES = ("variables", "trainable_variables", "regularization_losses")
+
+
+@dataclass
+class Parts:
+    """What a Reusable SavedModel is put together from."""
+
+    call: Any
+    """A `tf.function` with all its traces."""
+    input_spec: Any
+    """None where the function brought its own traces."""
+    variables: list[Any]
+    trainable_variables: list[Any]
+    regularization_losses: list[Any]
+    resources: list[Any]
+    """Tables and assets."""
+    arguments: Sequence[TrainingArgument] = ()
+    num_lost_losses: int = field(default=0)
+    """Losses of the training that depend on inputs, which the interface can't express."""
+
+
+def take_apart(
+    model: Any,
+    input_spec: Any = None,
+    hyperparameters: Mapping[str, str | Sequence[str]] | None = None,
+) -> Parts:
+    """Trace a model's call and list what it is made of.
+
+    Args:
+        model: a Keras model or layer, a `tf.Module`, `tf.train.Checkpoint` or other object with a
+            ``__call__``, a `tf.function` or a function.
+        input_spec: `tf.TensorSpec` of the input, or a list or dict of them; may be left out where
+            the model says it: a functional or sequential Keras model, or a `tf.function` that has
+            an input signature or traces.
+        hyperparameters: see `find_training_arguments`; only of Keras models. Others have their own
+            arguments.
+
+    Raises:
+        ConfigurationError: what is given can't be called, or not without an `input_spec`.
+    """
+    if not callable(model):
+        raise ConfigurationError(
+            f"{model!r} can't be called; expected a Keras model or layer, an object with a "
+            "__call__, or a function"
+        )
+    if isinstance(model, keras.Layer):
+        return _of_keras(model, input_spec, hyperparameters or {})
+    if hyperparameters:
+        raise ConfigurationError(
+            f"hyperparameters is {dict(hyperparameters)!r}, but {type(model).__name__} is no Keras "
+            "model; give its __call__ keyword arguments with a number as default"
+        )
+    return _of_callable(model, input_spec)
+
+
+def assemble(parts: Parts) -> Any:
+    """Return an object that `tf.saved_model.save` writes as a Reusable SavedModel."""
+    root = tf.__internal__.tracking.AutoTrackable()
+    root.__call__ = parts.call
+    root.variables = parts.variables
+    root.trainable_variables = parts.trainable_variables
+    root.regularization_losses = parts.regularization_losses
+    root._resources = parts.resources
+    return root
+
+
+def _of_keras(
+    model: Any, input_spec: Any, hyperparameters: Mapping[str, str | Sequence[str]]
+) -> Parts:
+    spec = _keras_spec(model) if input_spec is None else input_spec
+    if not model.built:
+        model(
+            keras.tree.map_structure(lambda item: keras.KerasTensor(item.shape, item.dtype), spec)
+        )
+    arguments = find_training_arguments(model, hyperparameters)
+    regularized = [v for v in model.trainable_variables if v.regularizer is not None]
+    num_losses = []
+
+    def compute(inputs: Any, training: bool, **values: Any) -> Any:
+        with substituted(arguments, values):
+            outputs = model(inputs, training=training)
+        num_losses.append(len(model.losses))
+        return outputs
+
+    call = _trace_modes(compute, spec, arguments)
+    return Parts(
+        call=call,
+        input_spec=spec,
+        variables=_with_captured(call, [variable.value for variable in model.variables]),
+        trainable_variables=[variable.value for variable in model.trainable_variables],
+        regularization_losses=[_loss(variable) for variable in regularized],
+        resources=find_resources(model),
+        arguments=arguments,
+        num_lost_losses=max(num_losses) - len(regularized),
+    )
+
+
+def _keras_spec(model: Any) -> Any:
+    """Return what a functional or sequential model takes."""
+    inputs = getattr(model, "inputs", None) or None
+    if inputs is not None:
+        inputs = inputs[0] if isinstance(model, keras.Sequential) else model.input
+    if inputs is None:
+        raise ConfigurationError(
+            f"the model {model.name!r} doesn't say what it takes; give input_spec, for instance "
+            "tf.TensorSpec([None, 8], tf.float32)"
+        )
+    return keras.tree.map_structure(
+        lambda item: tf.TensorSpec(item.shape, item.dtype, item.name), inputs
+    )
+
+
+def _loss(variable: Any) -> Any:
+    """Return a function without arguments: what the variable's regularizer adds to the loss."""
+
+    def regularization_loss() -> Any:
+        return tf.convert_to_tensor(variable.regularizer(variable.value))
+
+    return tf.function(regularization_loss, input_signature=[], autograph=False)
+
+
+def _trace_modes(
+    compute: Callable[..., Any], spec: Any, arguments: Sequence[TrainingArgument]
+) -> Any:
+    """Return ``call(inputs, training=False, …)``, traced in both modes."""
+    ordinary = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    defaults = {"training": False, **{argument.name: argument.default for argument in arguments}}
+    signature = inspect.Signature(
+        [
+            inspect.Parameter("inputs", ordinary),
+            *(inspect.Parameter(name, ordinary, default=value) for name, value in defaults.items()),
+        ]
+    )
+
+    def call(*given: Any, **named: Any) -> Any:
+        bound = signature.bind(*given, **named)
+        bound.apply_defaults()
+        return compute(**bound.arguments)
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    function = tf.function(call, autograph=False)
+    values = {argument.name: argument.spec for argument in arguments}
+    for training in (False, True):
+        function.get_concrete_function(spec, training=training, **values)
+    return function
+
+
+def _of_callable(model: Any, input_spec: Any) -> Parts:
+    call = _traced(model, input_spec)
+    variables = list(getattr(model, "variables", ()))
+    captured = _with_captured(call, [_plain(variable) for variable in variables])
+    trainable = getattr(model, "trainable_variables", None)
+    if trainable is None:
+        trainable = [variable for variable in captured if variable.trainable]
+    return Parts(
+        call=call,
+        input_spec=input_spec,
+        variables=captured,
+        trainable_variables=[_plain(variable) for variable in trainable],
+        regularization_losses=[
+            _argumentless(loss) for loss in getattr(model, "regularization_losses", ())
+        ],
+        resources=find_resources(model),
+    )
+
+
+def _plain(variable: Any) -> Any:
+    """Return the `tf.Variable` of a Keras variable."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def _argumentless(loss: Any) -> Any:
+    if isinstance(loss, tf.types.experimental.PolymorphicFunction):
+        return loss
+    if not callable(loss):
+        raise ConfigurationError(
+            f"regularization_losses holds {loss!r}; expected functions without arguments that "
+            "return a scalar"
+        )
+    return tf.function(loss, input_signature=[])
+
+
+def _traced(model: Any, input_spec: Any) -> Any:
+    polymorphic = tf.types.experimental.PolymorphicFunction
+    is_plain = inspect.isfunction(model) or inspect.ismethod(model)
+    function = model if isinstance(model, polymorphic) or is_plain else model.__call__
+    if not isinstance(function, polymorphic):
+        function = tf.function(function)
+    if input_spec is None:
+        if function.input_signature is None and not function._list_all_concrete_functions():
+            raise ConfigurationError(
+                f"{type(model).__name__} was never traced, so it isn't known what it takes; give "
+                "input_spec, for instance tf.TensorSpec([None, 8], tf.float32)"
+            )
+        return function
+    parameters = inspect.signature(function.python_function).parameters
+    values = {
+        name: tf.TensorSpec([], tf.float32, name)
+        for name, parameter in parameters.items()
+        if isinstance(parameter.default, float) and name not in RESERVED_NAMES
+    }
+    modes = [{"training": mode} for mode in (False, True)] if "training" in parameters else [{}]
+    for mode in modes:
+        function.get_concrete_function(input_spec, **mode, **values)
+    return function
+
+
+def _with_captured(function: Any, variables: Sequence[Any]) -> list[Any]:
+    """Return variables, and after them those that only a trace knows."""
+    known = {id(variable) for variable in variables}
+    found = list(variables)
+    for variable in captured_variables(function):
+        if id(variable) not in known:
+            known.add(id(variable))
+            found.append(variable)
+    return found
+
+
+def captured_variables(function: Any) -> Iterator[Any]:
+    """Yield the `tf.Variable`s that a `tf.function` reads or writes, in any of its traces."""
+    if not hasattr(function, "_list_all_concrete_functions"):
+        traces = [function]
+    elif function.input_signature is not None:
+        traces = [function.get_concrete_function()]
+    else:
+        traces = function._list_all_concrete_functions()
+    for concrete in traces:
+        yield from map(_plain, concrete.variables)
+
+
+def find_resources(*owners: Any) -> list[Any]:
+    """Return the lookup tables and asset files that objects hold, at any depth."""
+    kinds = (tf.saved_model.experimental.TrackableResource, tf.saved_model.Asset)
+    found: dict[int, Any] = {}
+    for owner in owners:
+        if isinstance(owner, tf.__internal__.tracking.Trackable):
+            for item in tf.train.TrackableView(owner).descendants():
+                if isinstance(item, kinds):
+                    found[id(item)] = item
+    return list(found.values())
