@@ -45,7 +45,8 @@ class Servable:
         self.directory = directory
         self.number = number
         self.checks_method_names = checks_method_names
-        self._session = ServingSession(directory, tags=tags)
+        # Spinning threads would take the cores from the ones that read and write requests.
+        self._session = ServingSession(directory, tags=tags, threads_spin=False)
         self.signature_defs: Mapping[str, Any] = self._session.meta_graph.signature_def
 
     def predict(

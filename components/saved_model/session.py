@@ -64,6 +64,8 @@ class ServingSession:
         directory: holds ``saved_model.pb``.
         tags: the meta graph's tag set, exactly.
         num_threads: for the operations of one call and among calls; None lets TensorFlow choose.
+        threads_spin: whether TensorFlow's threads look for more work for a while before they
+            sleep; good where nothing else needs the cores.
 
     Raises:
         InvalidModelError: no SavedModel there, or one that can't be restored and initialised.
@@ -75,12 +77,14 @@ class ServingSession:
         *,
         tags: Sequence[str] = SERVE_TAGS,
         num_threads: int | None = None,
+        threads_spin: bool = True,
     ) -> None:
         self.directory = Path(directory)
         threads = num_threads or 0
         config = config_pb2.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
         )
+        config.experimental.disable_thread_spinning = not threads_spin
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self._handles: dict[str, Any] = {}
