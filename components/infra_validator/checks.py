@@ -1,8 +1,7 @@
 """The checks on a model that a server was started on, one finding each."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,26 @@ from components.errors import (
     ServerUnavailableError,
 )
 from components.infra_validator.comparison import TOLERANCE, compare, find_nan
-from components.infra_validator.offline import Answers, OfflineProcess
-from components.infra_validator.question import Question
-from components.infra_validator.server_fault import ModelFault, died, quote_log, unreachable
-from components.infra_validator.settings import Settings
-from components.model_server import ModelClient, RunningServer, wait_until_available
+from components.infra_validator.latency import check_latency
+from components.infra_validator.offline import Answers
+from components.infra_validator.request_inputs import (
+    InputSpec,
+    UnfitInputError,
+    make_inputs,
+    takes_examples,
+    wrong_inputs,
+)
+from components.infra_validator.server_fault import (
+    ModelFault,
+    UndecidedFault,
+    died,
+    quote_log,
+    unreachable,
+)
+from components.infra_validator.trial import Conversation, Trial, unfit
+from components.model_server import ModelClient, wait_until_available
 from components.model_server.client import AnswerError, Deadline
-from components.model_server.tensor_codec import KINDS, STRING, strings, type_name
+from components.model_server.tensor_codec import KINDS, strings, type_name
 from components.records import Bound, Finding
 
 _OFFLINE_EXTRA_SECONDS = 60.0
@@ -28,28 +40,20 @@ _NO_SUCH_INPUT = "imprimatur_no_such_input"
 _KIND_NUMBERS = {kind.dtype: kind.number for kind in KINDS}
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A server that was started on a model, and what the model shall be asked."""
-
-    server: RunningServer
-    offline: OfflineProcess
-    settings: Settings
-    rows: Sequence[bytes]
-    questions: Sequence[Question]
-
-
 def check(trial: Trial) -> Iterator[Finding]:
     """Yield findings until all are made, or one fails that the later ones need.
 
     Raises:
+        UndecidedFault: the checks ended where it can't be told from here whose fault it is.
         ServerUnavailableError: the infrastructure's fault.
     """
     try:
         finding, client = _load(trial)
         yield finding
         with client:
-            yield from _Checks(trial, client).run()
+            yield from _Checks(Conversation(trial, client)).run()
+    except UndecidedFault:
+        raise
     except ModelFault as fault:
         yield fault.finding
 
@@ -63,7 +67,8 @@ def _load(trial: Trial) -> tuple[Finding, ModelClient]:
     except ServerDiedError as error:
         raise died("loads", error, server) from error
     except ModelLoadError as error:
-        raise ModelFault("loads", f"{error}{quote_log(server.log_path)}") from error
+        kind = UndecidedFault if deadline.is_over else ModelFault
+        raise kind("loads", f"{error}{quote_log(server.log_path)}") from error
     seconds = time.monotonic() - begin
     limit = settings.max_loading_time_seconds
     finding = Finding(
@@ -79,10 +84,9 @@ def _load(trial: Trial) -> tuple[Finding, ModelClient]:
 class _Checks:
     """What can be checked once the model is loaded."""
 
-    def __init__(self, trial: Trial, client: ModelClient) -> None:
-        self._trial = trial
-        self._client = client
-        self._inputs: dict[str, str] = {}
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._trial = conversation.trial
 
     def run(self) -> Iterator[Finding]:
         yield self._check_signatures()
@@ -99,10 +103,15 @@ class _Checks:
         yield self._check_declared(served)
         yield self._check_nan(served)
         yield self._check_same(served, self._offline_answers())
+        yield from check_latency(self._conversation)
         yield self._check_malformed(served[0])
+        yield _check_memory(self._trial)
 
     def _check_signatures(self) -> Finding:
-        present = self._call("signature", lambda deadline: self._client.signatures(deadline))
+        conversation = self._conversation
+        present = conversation.call(
+            "signature", "the model's metadata", conversation.client.signatures
+        )
         self._signatures: Mapping[str, Any] = present
         for name in self._trial.settings.signature_names:
             if name not in present:
@@ -110,39 +119,27 @@ class _Checks:
                 raise ModelFault(
                     "signature", f"The model has no signature {name!r}; it has {public}."
                 )
-            self._inputs[name] = _examples_input(name, present[name])
-        names = ", ".join(map(repr, self._inputs))
+            conversation.inputs[name] = self._read_inputs(name, present[name])
+        names = ", ".join(map(repr, conversation.inputs))
+        plain = [name for name, specs in conversation.inputs.items() if not takes_examples(specs)]
+        how = f"; of {plain}, the inputs are filled from the features of the same names"
         return Finding(
             check="signature",
             passed=True,
-            message=f"The signatures {names} are there and take serialized examples.",
+            message=f"The signatures {names} are there and can be asked about examples"
+            f"{how if plain else ''}.",
         )
+
+    def _read_inputs(self, name: str, signature: Any) -> dict[str, InputSpec]:
+        specs = {alias: InputSpec.of(info) for alias, info in signature.inputs.items()}
+        try:
+            make_inputs(specs, self._trial.rows)
+        except UnfitInputError as error:
+            raise unfit(name, specs, error) from error
+        return specs
 
     def _ask_all(self) -> Answers:
-        return [self._ask("answers", question) for question in self._trial.questions]
-
-    def _ask(self, check: str, question: Question) -> dict[str, np.ndarray[Any, Any]]:
-        rows = strings(list(self._trial.rows[question.start : question.stop]))
-        name = question.signature_name
-        answer: dict[str, np.ndarray[Any, Any]] = self._call(
-            check,
-            lambda deadline: self._client.predict(name, {self._inputs[name]: rows}, deadline),
-            f"rows {question.start} to {question.stop - 1} to signature {name!r}",
-        )
-        return answer
-
-    def _call(self, check: str, call: Any, what: str = "the model's metadata") -> Any:
-        server = self._trial.server
-        try:
-            return call(Deadline.after(self._trial.settings.max_request_seconds))
-        except ServerUnavailableError as error:
-            raise unreachable(check, error, server) from error
-        except AnswerError as error:
-            raise ModelFault(
-                check,
-                f"Asked {what}, the server answered {error}{_hint(error)}"
-                f"{quote_log(server.log_path)}",
-            ) from error
+        return [self._conversation.ask("answers", each) for each in self._trial.questions]
 
     def _check_declared(self, served: Answers) -> Finding:
         for question, outputs in zip(self._trial.questions, served, strict=True):
@@ -207,12 +204,10 @@ class _Checks:
         check = "malformed_requests"
         question = self._trial.questions[0]
         name = question.signature_name
-        for inputs in (
-            {_NO_SUCH_INPUT: strings([b""])},
-            {self._inputs[name]: np.zeros(1, np.float32)},
-        ):
+        wrong = wrong_inputs(self._conversation.inputs[name])
+        for inputs in ({_NO_SUCH_INPUT: strings([b""])}, wrong):
             self._expect_error(check, name, inputs)
-        problem = compare(self._ask(check, question), first).problem
+        problem = compare(self._conversation.ask(check, question), first).problem
         if problem:
             return Finding(
                 check=check,
@@ -230,7 +225,7 @@ class _Checks:
     ) -> None:
         deadline = Deadline.after(self._trial.settings.max_request_seconds)
         try:
-            self._client.predict(name, inputs, deadline)
+            self._conversation.client.predict(name, inputs, deadline)
         except ServerUnavailableError as error:
             raise unreachable(check, error, self._trial.server) from error
         except AnswerError:
@@ -240,28 +235,26 @@ class _Checks:
         )
 
 
-def _hint(error: AnswerError) -> str:
-    if "Could not find variable" not in error.details:
-        return ""
-    return (
-        " (the SavedModel lacks variables that its signature uses: a Keras 3 model written by "
-        "tf.saved_model.save doesn't track them; write it by model.export(…))"
+def _check_memory(trial: Trial) -> Finding:
+    peak, limit = trial.server.peak_memory_bytes(), trial.memory_bytes
+    allowed = "" if limit is None else f" (it was given {shown_bytes(limit)})"
+    if peak is None:
+        message = f"How much memory the server took can't be told{allowed}."
+    else:
+        message = f"The server took at most {shown_bytes(peak)} of memory{allowed}."
+    return Finding(
+        check="memory",
+        passed=not trial.server.out_of_memory()
+        and (peak is None or limit is None or peak <= limit),
+        message=message,
+        observed=None if peak is None else float(peak),
+        bound=None if limit is None else Bound(upper=float(limit)),
     )
 
 
-def _examples_input(name: str, signature: Any) -> str:
-    inputs = dict(signature.inputs)
-    if len(inputs) == 1:
-        ((alias, info),) = inputs.items()
-        shape = info.tensor_shape
-        if info.dtype == STRING and (shape.unknown_rank or len(shape.dim) == 1):
-            return str(alias)
-    shown = {alias: type_name(info.dtype) for alias, info in sorted(inputs.items())}
-    raise ModelFault(
-        "signature",
-        f"The signature {name!r} doesn't take serialized examples: it has the inputs {shown}, "
-        "expected one vector of strings.",
-    )
+def shown_bytes(num_bytes: int) -> str:
+    """Return an amount of memory for a message."""
+    return f"{num_bytes / 2**30:.2f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
 
 
 def _undeclared(array: np.ndarray[Any, Any] | None, info: Any) -> str | None:

@@ -18,6 +18,7 @@ from components.infra_validator import offline_child
 from components.infra_validator.question import Question
 from components.model_server import messages
 from components.model_server.client import Deadline, describe_exit, read_outputs
+from components.model_server.memory_watch import MemoryWatch
 from components.parent_death import announcement
 from components.tfrecord import read_records, write_records
 
@@ -35,6 +36,7 @@ class OfflineProcess:
         rows: serialized examples.
         questions: what to ask.
         max_request_seconds: how long one answer may take.
+        memory_bytes: above it the process is ended; None is no limit.
 
     Raises:
         ServerUnavailableError: the process can't be started.
@@ -47,6 +49,7 @@ class OfflineProcess:
         rows: Sequence[bytes],
         questions: Sequence[Question],
         max_request_seconds: float,
+        memory_bytes: int | None = None,
     ) -> None:
         work.mkdir()
         self._work = work
@@ -58,7 +61,7 @@ class OfflineProcess:
             with (work / _LOG).open("wb") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", offline_child.__name__, *arguments],
-                    env=_environment(),
+                    env=child_environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -68,13 +71,15 @@ class OfflineProcess:
             raise ServerUnavailableError(
                 f"no process can be started to compute answers offline: {error}"
             ) from error
+        self._memory = MemoryWatch(self._process.pid, memory_bytes)
 
     def answers(self, deadline: Deadline) -> Answers:
         """Wait for the answers, one dict per question.
 
         Raises:
             PredictionError: the model can't be loaded or asked, or its process crashed.
-            ServerUnavailableError: not in time, or killed from outside.
+            ServerUnavailableError: not in time, not in the memory that is free here, or killed
+                from outside.
         """
         try:
             code = self._process.wait(deadline.left)
@@ -97,18 +102,25 @@ class OfflineProcess:
         how = f"the process that answers offline {describe_exit(code)}"
         log = (self._work / _LOG).read_text(encoding="utf-8", errors="replace")
         message = f"{how}; the end of its log: {log[-1000:].strip()}"
+        if self._memory.exceeded:
+            return ServerUnavailableError(
+                f"{message}; it took more than {self._memory.limit_bytes} bytes of memory, which "
+                "is what may be taken here: run it where more is free"
+            )
         from_outside = code in (-signal.SIGKILL, -signal.SIGTERM, 1)
         return ServerUnavailableError(message) if from_outside else PredictionError(message)
 
     def stop(self) -> None:
         """End it. May be called again."""
+        self._memory.stop()
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """Return the environment of a child that runs a module of this project and dies with us."""
     inherited = os.environ.get("PYTHONPATH")
     paths = [str(_PROJECT_ROOT), *([inherited] if inherited else [])]
     return {

@@ -14,11 +14,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from components.errors import InvalidModelError, PredictionError
 from components.infra_validator.question import Question
+from components.infra_validator.request_inputs import InputSpec, UnfitInputError, make_inputs
 from components.model_server import messages
-from components.model_server.tensor_codec import fill, strings
+from components.model_server.tensor_codec import fill
 from components.parent_death import die_with_announced_parent
 from components.tfrecord import read_records, write_records
 
@@ -37,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     error = None
     try:
         write_records(work / ANSWERS, _answers(model, work, seconds))
-    except (InvalidModelError, PredictionError) as caught:
+    except (InvalidModelError, PredictionError, UnfitInputError) as caught:
         error = str(caught)
     (work / OUTCOME).write_text(json.dumps({"error": error}), encoding="utf-8")
     return 0
@@ -51,14 +53,18 @@ def _answers(model: Path, work: Path, seconds: float) -> Iterator[bytes]:
     with ServingSession(model) as session:
         for question in (Question(**item) for item in asked):
             signature = session.signature(question.signature_name)
-            inputs = {
-                alias: strings(rows[question.start : question.stop]) for alias in signature.inputs
-            }
+            specs = {alias: _spec(spec) for alias, spec in signature.inputs.items()}
+            inputs = make_inputs(specs, rows[question.start : question.stop])
             outputs = session.run(question.signature_name, inputs, timeout_seconds=seconds)
             response = messages.PredictResponse()
             for alias, array in outputs.items():
                 fill(response.outputs[alias], array)
             yield response.SerializeToString()
+
+
+def _spec(spec: Any) -> InputSpec:
+    dims = None if spec.shape is None else tuple(-1 if dim is None else dim for dim in spec.shape)
+    return InputSpec(spec.dtype.as_datatype_enum, dims)
 
 
 if __name__ == "__main__":

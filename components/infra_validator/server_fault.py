@@ -10,9 +10,13 @@ from components.records import Finding
 
 _TAIL_BYTES = 1 << 16
 _NUM_LINES = 5
-_PYTHON_RAISED = 1
 _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
-_PORT_TAKEN = "Failed to BuildAndStart gRPC server"
+_NOT_THE_MODEL = (
+    "Failed to BuildAndStart gRPC server",
+    "Address already in use",
+    "No space left on device",
+)
+_CANNOT_LOAD = "servable(s) did not become available"
 
 
 class ModelFault(Exception):
@@ -23,20 +27,32 @@ class ModelFault(Exception):
         self.finding = Finding(check=check, passed=False, message=message)
 
 
+class UndecidedFault(ModelFault):
+    """Ends the checks: the model's fault if a known-good one fares better, else nobody's."""
+
+
 def died(check: str, error: ServerDiedError, server: RunningServer) -> Exception:
     """Return what the end of a server means.
 
-    A crash on the model's bytes, and an exit that the model caused, are the model's fault. A signal
-    that comes from outside isn't: someone ended it, or the kernel, short of memory.
+    A load error that it reports is the model's fault. A signal that comes from outside isn't:
+    someone ended it, or the kernel, short of memory. All else, a crash on the model's bytes or a
+    program that the image lacks, shows when a known-good model is started the same way.
     """
+    log = _tail(server.log_path)
     message = f"{error} during the check {check!r}{quote_log(server.log_path)}"
+    if server.out_of_memory():
+        return UndecidedFault(
+            "memory",
+            f"The server took more memory than it was given and was ended, during the check "
+            f"{check!r}{quote_log(server.log_path)}",
+        )
     if error.return_code in _FROM_OUTSIDE:
         return ServerUnavailableError(
             f"{message}; nobody but the outside sends that signal, or the kernel if memory ran out"
         )
-    if error.return_code == _PYTHON_RAISED or _PORT_TAKEN in _tail(server.log_path):
+    if any(text in log for text in _NOT_THE_MODEL):
         return ServerUnavailableError(message)
-    return ModelFault(check, message)
+    return ModelFault(check, message) if _CANNOT_LOAD in log else UndecidedFault(check, message)
 
 
 def unreachable(check: str, error: ServerUnavailableError, server: RunningServer) -> Exception:
@@ -50,8 +66,13 @@ def unreachable(check: str, error: ServerUnavailableError, server: RunningServer
 
 def quote_log(path: Path) -> str:
     """Return the server's last log lines, as they are appended to a message."""
-    lines = [line for line in _tail(path).splitlines() if line.strip()][-_NUM_LINES:]
+    lines = last_lines(path, _NUM_LINES)
     return "; the end of its log:\n" + "\n".join(lines) if lines else "; its log is empty"
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """Return the last lines of a log that aren't empty; none where there is no log."""
+    return [line for line in _tail(path).splitlines() if line.strip()][-count:]
 
 
 def _tail(path: Path) -> str:

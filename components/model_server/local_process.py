@@ -76,6 +76,11 @@ class LocalServer:
         self._log_path = log_path
 
     @property
+    def image_digest(self) -> None:
+        """None: it runs in no image."""
+        return
+
+    @property
     def pid(self) -> int:
         """The process, and its group."""
         return self._process.pid

@@ -31,6 +31,10 @@ class RunningServer(Protocol):
     def log_path(self) -> Path:
         """The file that everything it prints goes to; stays after `stop`."""
 
+    @property
+    def image_digest(self) -> str | None:
+        """Of the image that it runs, ``sha256:…``; None where there is none."""
+
     def endpoints(self, timeout_seconds: float) -> Endpoints | None:
         """Wait until it is known where the server can be reached; None if not in time or dead."""
 

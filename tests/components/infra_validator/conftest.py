@@ -45,12 +45,12 @@ def save_model(tmp_path_factory):
     """Save a model that computes its outputs from the feature and a variable."""
     import tensorflow as tf
 
-    def save(compute, *, signature="serving_default", parse=True):
+    def save(compute, *, signature="serving_default", parse=True, alias="a"):
         module = tf.Module()
         module.weights = tf.Variable([[0.5], [-1.25]])
         spec = tf.TensorSpec([None], tf.string, name="examples")
         if not parse:
-            spec = tf.TensorSpec([None, 2], tf.float32, name="a")
+            spec = tf.TensorSpec([None, 2], tf.float32, name=alias)
 
         @tf.function(input_signature=[spec])
         def serve(examples):

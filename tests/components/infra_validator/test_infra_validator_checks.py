@@ -1,15 +1,26 @@
 """What each kind of bad model is told; our server's real APIs in a thread of this process."""
 
+import dataclasses
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
 import numpy as np
 import pytest
 
 from components.errors import PredictionError, ServerUnavailableError
-from components.infra_validator.checks import Trial, check
+from components.infra_validator import trial as trial_module
+from components.infra_validator.checks import check
 from components.infra_validator.question import make_questions
+from components.infra_validator.server_fault import UndecidedFault
+from components.infra_validator.serving_spec import DEFAULT_MODEL_NAME
 from components.infra_validator.settings import Settings
+from components.infra_validator.trial import Trial
 from components.model_server import Endpoints
 
-NAME = Settings.model_name
+NAME = DEFAULT_MODEL_NAME
 ORDER = [
     "loads",
     "signature",
@@ -17,27 +28,39 @@ ORDER = [
     "declared_outputs",
     "no_nan",
     "same_answers",
+    "latency",
+    "latency",
+    "latency",
+    "throughput",
     "malformed_requests",
+    "memory",
 ]
 
 
 class ThreadServer:
-    """The server's gRPC API on a model, without a process of its own."""
+    """The whole server on a model, in threads of this process."""
+
+    image_digest = None
 
     def __init__(self, directory, log_path):
-        from components.model_server import grpc_api
-        from components.model_server.catalog import Catalog
-        from components.model_server.served_model import ServedModel
-        from components.model_server.server import _load
+        from components.model_server.server import ModelServer
+        from components.model_server.settings import Limits
+        from components.model_server.settings import Settings as ServerSettings
 
         self.log_path = log_path
         self.code = None
+        self.is_out_of_memory = False
         (log_path.parent / NAME).mkdir()
         (log_path.parent / NAME / "1").symlink_to(directory)
-        self.model = ServedModel(NAME, log_path.parent / NAME, _load)
-        self.model.poll()
-        self._server, port = grpc_api.start(Catalog(self.model), "127.0.0.1:0", 2)
-        self._endpoints = Endpoints("127.0.0.1", port)
+        reading, writing = os.pipe()
+        settings = ServerSettings(
+            NAME, log_path.parent / NAME, Limits(4, 1), grpc_port=0, ports_fd=writing
+        )
+        self._server = ModelServer(settings)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        with os.fdopen(reading) as ports:
+            self._endpoints = Endpoints("127.0.0.1", json.loads(ports.readline())["grpc"])
 
     def endpoints(self, timeout_seconds):
         return self._endpoints
@@ -48,9 +71,15 @@ class ThreadServer:
     def wait(self, timeout_seconds):
         return self.code
 
+    def out_of_memory(self):
+        return self.is_out_of_memory
+
+    def peak_memory_bytes(self):
+        return 1 << 30
+
     def stop(self):
-        self._server.stop(0).wait()
-        self.model.unload_all()
+        self._server.stop(0.0)
+        self._thread.join()
 
 
 class Offline:
@@ -95,6 +124,13 @@ def failures(trial):
 def only_failure(trial):
     ((check_name, message),) = failures(trial)
     return check_name, message
+
+
+def suspicion(trial):
+    """Return what ended the checks where it can't be told whose fault it is."""
+    with pytest.raises(UndecidedFault) as caught:
+        list(check(trial))
+    return caught.value.finding.check, caught.value.finding.message
 
 
 def test_a_sound_model_passes_every_check(trial_of, good_model):
@@ -168,12 +204,27 @@ def test_another_signature_by_name(trial_of, save_model):
     assert not failures(trial_of(model, signature_names=("other",)))
 
 
-def test_a_signature_that_takes_no_examples(trial_of, save_model):
-    model = save_model(lambda values, weights: {"y": values}, parse=False)
+def test_a_signature_of_plain_tensors_is_asked_by_the_features_of_the_same_names(
+    trial_of, save_model, good_model
+):
+    def compute(values, weights):
+        return {"score": values @ weights}
+
+    model = save_model(compute, parse=False)
+    findings = list(check(trial_of(model, offline=good_model)))
+    assert [finding.check for finding in findings if not finding.passed] == []
+    assert "of ['serving_default'], the inputs are filled from the feat" in findings[1].message
+
+
+def test_a_signature_whose_tensors_the_examples_do_not_have(trial_of, save_model):
+    model = save_model(lambda values, weights: {"y": values}, parse=False, alias="b")
     name, message = only_failure(trial_of(model))
     assert name == "signature"
-    assert "'serving_default' doesn't take serialized examples: it has the inputs {" in message
-    assert "'float'" in message
+    assert message == (
+        "The signature 'serving_default' doesn't take serialized examples, and its inputs "
+        "{'b': 'float [-1, 2]'} can't be filled from features of these names: input 'b' takes "
+        "float [-1, 2], and example 0 has no feature of that name."
+    )
 
 
 def test_a_model_that_answers_with_errors(trial_of, save_model):
@@ -221,19 +272,40 @@ def test_a_keras_3_model_whose_variables_are_not_tracked(trial_of, tmp_path):
     assert "model.export" in message
 
 
-def test_a_model_that_does_not_load_in_time(trial_of, good_model):
+def test_of_a_model_that_does_not_load_in_time_it_cannot_be_told_why(trial_of, good_model):
     trial = trial_of(good_model, max_loading_time_seconds=0.3)
     trial.server.endpoints = lambda timeout_seconds: None
-    name, message = only_failure(trial)
-    assert name == "loads"
+    check_name, message = suspicion(trial)
+    assert check_name == "loads"
     assert "didn't answer for the model within 0.3 s" in message
 
 
-def test_a_server_that_says_the_model_cannot_be_loaded(trial_of, damaged):
-    (damaged / "saved_model.pb").write_bytes(b"\x08\x01\x12\xff")
-    name, message = only_failure(trial_of(damaged))
+@pytest.fixture
+def status_server():
+    """A server that has nothing to say but that a version ended with an error."""
+    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+    class Service(model_service_pb2_grpc.ModelServiceServicer):
+        def GetModelStatus(self, request, context):
+            response = get_model_status_pb2.GetModelStatusResponse()
+            ended = response.model_version_status.add(version=1, state=50)
+            ended.status.error_code, ended.status.error_message = 3, "bad graph"
+            return response
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Service(), server)
+    endpoints = Endpoints("127.0.0.1", server.add_insecure_port("127.0.0.1:0"))
+    server.start()
+    yield endpoints
+    server.stop(0).wait()
+
+
+def test_a_server_that_says_the_model_cannot_be_loaded(trial_of, good_model, status_server):
+    trial = trial_of(good_model)
+    trial.server.endpoints = lambda timeout_seconds: status_server
+    name, message = only_failure(trial)
     assert name == "loads"
-    assert "the server can't load the model" in message
+    assert "the server can't load the model: bad graph" in message
 
 
 def test_a_model_that_does_not_answer_offline(trial_of, good_model):
@@ -249,17 +321,46 @@ def test_a_model_that_does_not_answer_offline(trial_of, good_model):
     )
 
 
-@pytest.mark.parametrize("code", [-11, -6, 0, 3, 255])
-def test_a_server_that_crashes_is_the_models_fault(trial_of, good_model, code):
+@pytest.mark.parametrize("code", [-11, -6, 0, 1, 3, 127, 255])
+def test_of_a_server_that_ends_it_cannot_be_told_why(trial_of, good_model, code):
     trial = trial_of(good_model)
     trial.server.log_path.write_text("last words\n")
     trial.server.code = code
-    name, message = only_failure(trial)
+    name, message = suspicion(trial)
     assert name == "loads"
     assert message.endswith("the end of its log:\nlast words")
 
 
-@pytest.mark.parametrize("code", [-9, -15, 1])
+def test_a_server_that_ends_because_it_cannot_load_the_model_says_so(trial_of, good_model):
+    trial = trial_of(good_model)
+    text = "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: {…}"
+    trial.server.log_path.write_text(text)
+    trial.server.code = 255
+    name, message = only_failure(trial)
+    assert name == "loads"
+    assert message.endswith(text)
+
+
+@pytest.mark.parametrize("code", [-9, -15, 137])
+def test_a_server_that_took_too_much_memory(trial_of, good_model, code):
+    trial = trial_of(good_model)
+    trial.server.code, trial.server.is_out_of_memory = code, True
+    name, message = suspicion(trial)
+    assert name == "memory"
+    assert message.startswith("The server took more memory than it was given and was ended, dur")
+
+
+def test_the_memory_that_is_taken_is_held_against_the_limit(trial_of, good_model):
+    trial = dataclasses.replace(trial_of(good_model), memory_bytes=1 << 30)
+    finding = list(check(trial))[-1]
+    assert (finding.check, finding.passed) == ("memory", True)
+    assert (finding.observed, finding.bound.upper) == (1 << 30, 1 << 30)
+    assert finding.message == "The server took at most 1.00 GiB of memory (it was given 1.00 GiB)."
+    less = dataclasses.replace(trial, memory_bytes=(1 << 30) - 1)
+    assert [name for name, _ in failures(less)] == ["memory"]
+
+
+@pytest.mark.parametrize("code", [-9, -15, -2])
 def test_a_server_that_was_ended_from_outside_is_no_verdict(trial_of, good_model, code):
     trial = trial_of(good_model)
     trial.server.code = code
@@ -284,12 +385,51 @@ def test_a_server_that_goes_away_while_it_is_asked_is_no_verdict(trial_of, good_
         list(findings)
 
 
-def test_a_server_that_dies_while_it_is_asked_is_the_models_fault(trial_of, good_model):
+def test_of_a_server_that_dies_while_it_is_asked_it_cannot_be_told_why(trial_of, good_model):
     trial = trial_of(good_model)
     findings = check(trial)
     assert next(findings).check == "loads"
     trial.server.stop()
     trial.server.code = -11
-    (finding,) = findings
-    assert (finding.check, finding.passed) == ("signature", False)
-    assert "was killed by SIGSEGV" in finding.message
+    with pytest.raises(UndecidedFault, match="was killed by SIGSEGV") as caught:
+        list(findings)
+    assert caught.value.finding.check == "signature"
+
+
+def test_of_a_model_that_does_not_answer_in_time_it_cannot_be_told_why(trial_of, save_model):
+    import tensorflow as tf
+
+    def compute(values, weights):
+        steps = tf.while_loop(lambda i: i >= 0, lambda i: tf.maximum(i - 1, 0), [tf.constant(1)])
+        with tf.control_dependencies(steps):
+            return {"y": tf.identity(values)}
+
+    name, message = suspicion(trial_of(save_model(compute), max_request_seconds=1.0))
+    assert name == "answers"
+    assert "rows 0 to 31 to signature 'serving_default', the server answered DEADLINE" in message
+
+
+def test_the_questions_together_have_a_deadline(trial_of, good_model, monkeypatch):
+    monkeypatch.setattr(trial_module, "MAX_ASKING_SECONDS", 0.0)
+    name, message = suspicion(trial_of(good_model))
+    assert name == "signature"
+    assert message.startswith("The model didn't answer all that it was asked within 0 s; the next")
+
+
+def test_latency_and_throughput_are_reported_and_held_against_bounds(trial_of, good_model):
+    bounds = {"p50": 1e-6, "p99": 1e6}
+    settings = {"max_latency_milliseconds": bounds, "min_requests_per_second": 1e9}
+    findings = list(check(trial_of(good_model, **settings)))
+    latency = {finding.metric: finding for finding in findings if finding.check == "latency"}
+    assert {name: finding.passed for name, finding in latency.items()} == {
+        "p50": False,
+        "p95": True,
+        "p99": True,
+    }
+    assert 0 < latency["p50"].observed <= latency["p95"].observed <= latency["p99"].observed
+    assert latency["p50"].bound.upper == 1e-6
+    assert latency["p95"].bound is None
+    (throughput,) = [finding for finding in findings if finding.check == "throughput"]
+    assert not throughput.passed
+    assert throughput.bound.lower == 1e9
+    assert throughput.observed > 1

@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from components import artifacts, records
 from components.errors import ConfigurationError, InvalidModelError, ServerUnavailableError
-from components.infra_validator import validate
+from components.infra_validator import attempt, validate
 from components.model_server import LocalProcess
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,8 +64,8 @@ def test_a_good_model_is_blessed_by_the_command_line(good_model, infra_examples,
     assert (blessing.kind, blessing.blessed, blessing.run.dag_id) == ("infra", True, "d")
     assert blessing.subject == records.Subject("model", artifacts.digest(good_model))
     assert [finding.check for finding in blessing.findings][-1] == "bytes_unchanged"
-    assert "Successfully loaded servable version" in (out / "server.log").read_text()
-    assert sorted(path.name for path in out.iterdir()) == ["record.json", "server.log"]
+    assert "Successfully loaded servable version" in (out / "server-1.log").read_text()
+    assert sorted(path.name for path in out.iterdir()) == ["record.json", "server-1.log"]
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
@@ -83,15 +82,20 @@ def test_a_truncated_model_is_not_blessed(damaged, infra_examples, tmp_path, sta
     assert failure.check == "loads"
     assert "ended with exit code 255" in failure.message
     assert "Failed to start server. Error:" in failure.message
-    assert "Failed to start server. Error:" in (tmp_path / "infra" / "server.log").read_text()
+    assert "Failed to start server. Error:" in (tmp_path / "infra" / "server-1.log").read_text()
     assert not any(is_running(server.pid) for server in started)
 
 
 def test_a_server_killed_from_outside_is_a_fault(
     good_model, infra_examples, tmp_path, started, monkeypatch
 ):
-    killer = threading.Timer(1.0, lambda: os.kill(started[0].pid, signal.SIGKILL))
-    killer.start()
+    check = attempt.check
+
+    def kill_first(trial):
+        os.kill(trial.server.pid, signal.SIGKILL)
+        return check(trial)
+
+    monkeypatch.setattr(attempt, "check", kill_first)
     with pytest.raises(ServerUnavailableError, match="was killed by SIGKILL"):
         validate(
             model=good_model,
@@ -100,7 +104,6 @@ def test_a_server_killed_from_outside_is_a_fault(
             validation_spec={"num_tries": 1},
             output_dir=tmp_path / "infra",
         )
-    killer.join()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["examples"]
     assert not is_running(started[0].pid)
 
@@ -155,12 +158,10 @@ def test_a_model_that_writes_to_its_files_is_found_out_and_the_original_is_safe(
         raise_late = ServerUnavailableError("enough seen")
         raise raise_late
 
-    from components.infra_validator import validation
-
     copy = shutil.copytree(good_model, tmp_path / "copy")
     digest = artifacts.digest(copy)
     (copy / "written").write_text("by the model")
-    finding = validation._check_unchanged(copy, digest)
+    finding = attempt._check_unchanged(copy, digest)
     assert (finding.check, finding.passed) == ("bytes_unchanged", False)
     monkeypatch.setattr(LocalProcess, "start", start)
     with pytest.raises(ServerUnavailableError):
