@@ -88,7 +88,6 @@ def _content_hash(base):
     """Return what changes whenever the image would."""
     files = [
         ROOT / ".dockerignore",
-        ROOT / "requirements.txt",
         *(ROOT / "docker" / "model_server").iterdir(),
         *(path for path in (ROOT / "components").rglob("*") if "__pycache__" not in path.parts),
     ]

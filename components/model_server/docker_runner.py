@@ -173,13 +173,21 @@ class DockerServer:
         return self._log_path
 
     def endpoints(self, timeout_seconds: float) -> Endpoints | None:
-        """Return where the server will be reached once it has opened its ports.
+        """Return where the server will be reached once it has opened its ports; None if it ended.
 
         Raises:
-            ServerUnavailableError: the engine can't be reached.
+            ServerUnavailableError: the engine can't be reached, or gave the container no address.
         """
         attributes = self._inspect()
-        return None if attributes is None else self._way.endpoints(attributes)
+        if attributes is None or not attributes["State"]["Running"]:
+            return None
+        endpoints = self._way.endpoints(attributes)
+        if endpoints is None:
+            raise ServerUnavailableError(
+                f"{self._container.name} has no address; look what network the engine gave it "
+                "(docker inspect)"
+            )
+        return endpoints
 
     def exit_code(self) -> int | None:
         """None while it runs; negative means the signal that ended it.

@@ -12,6 +12,7 @@ DEFAULT_IMAGE = "tensorflow/serving"
 """The one place that names it; ``docker/model_server/`` builds another that is started alike."""
 MIN_MEMORY_BYTES = 6 << 20
 """What Docker asks for at least."""
+_NO_NETWORKS = ("host", "none")
 _BASE_URL = re.compile(r"(unix|tcp|http|https|ssh)://.+")
 _API_VERSION = re.compile(r"\d+\.\d+|auto")
 
@@ -102,6 +103,11 @@ class DockerSettings:
                     f"host_path_map has {pair!r}; expected (absolute path here, absolute path on "
                     "the engine's machine)"
                 )
+        if self.network in _NO_NETWORKS or str(self.network).startswith("container:"):
+            raise ConfigurationError(
+                f"network is {self.network!r}; expected one that isolates, made by "
+                "docker network create --internal"
+            )
         if self.network is not None and self.host_name is not None:
             raise ConfigurationError(
                 f"network is {self.network!r} and host_name is {self.host_name!r}; give one: the "

@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[3]
         ({"client_base_url": "engine:2375"}, "client_base_url is 'engine:2375'; expected for"),
         ({"client_api_version": "new"}, "client_api_version is 'new'; expected for instance"),
         ({"host_path_map": (("here", "/there"),)}, "host_path_map has ('here', '/there')"),
+        ({"network": "host"}, "network is 'host'; expected one that isolates"),
+        ({"network": "container:x"}, "network is 'container:x'; expected one that isolates"),
         ({"network": "n", "host_name": "h"}, "network is 'n' and host_name is 'h'; give one"),
     ],
 )
