@@ -3,8 +3,8 @@
 ::
 
     out/
-      .examples.4f1c09ab.partial/    being written; the leftover of a crash looks the same
-      examples/                      whole: renamed from the above after everything was synced
+      .examples.5d1a77c04f1c.partial/    being written; see `components.staging`
+      examples/                          whole: renamed from the above after everything was synced
         record.json
         Split-train/ Split-eval/
 """
@@ -15,7 +15,6 @@ import os
 import shutil
 import stat
 import unicodedata
-import uuid
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from typing import Any
 
 from components.errors import ArtifactError, ConfigurationError, RecordError
 from components.records import dump, load
+from components.staging import staging_directory
 
 RECORD_FILE = "record.json"
 _BUFFER_BYTES = 1 << 20
@@ -201,7 +201,8 @@ def _read_entry(root: Path, path: str) -> FileEntry:
 def new_directory(final: str | Path) -> Iterator[Path]:
     """Write a directory under a temporary sibling name; sync and rename it when the block ends.
 
-    If the block raises, nothing is left and what stood there before stays.
+    If the block raises, nothing is left and what stood there before stays. What a process that was
+    killed left behind is removed by the next one that writes into the same folder.
 
     Args:
         final: where it shall be. What exists there is replaced only if it holds ``record.json``,
@@ -213,15 +214,14 @@ def new_directory(final: str | Path) -> Iterator[Path]:
     target = Path(final).absolute()
     check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-    staging.mkdir()
-    try:
-        yield staging
-        sync_tree(staging)
-        _put_in_place(staging, target)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+    with staging_directory(target) as staging:
+        try:
+            yield staging
+            sync_tree(staging)
+            _put_in_place(staging, target)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
 
 
 def write_record(record: Any, directory: Path) -> None:
