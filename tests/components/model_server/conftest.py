@@ -53,9 +53,48 @@ def demo_model(tmp_path_factory):
         def ragged_batch(self, x):
             return {"one": x, "two": tf.concat([x, x], 0)}
 
+        def weigh(self, inputs):
+            spec = {
+                "a": tf.io.FixedLenFeature([2], tf.float32),
+                "bonus": tf.io.FixedLenFeature([], tf.int64, default_value=0),
+                "name": tf.io.FixedLenFeature([], tf.string, default_value="?"),
+            }
+            parsed = tf.io.parse_example(inputs, spec)
+            bonus = tf.cast(parsed["bonus"], tf.float32)
+            return parsed["a"] @ self.weights + bonus[:, None], parsed["name"]
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def classify(self, inputs):
+            value, name = self.weigh(inputs)
+            classes = tf.stack([name + "-yes", name + "-no"], axis=1)
+            return {"classes": classes, "scores": tf.concat([value, -value], axis=1)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def labels(self, inputs):
+            return {"classes": self.classify(inputs)["classes"]}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def scores(self, inputs):
+            return {"scores": self.classify(inputs)["scores"]}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def regress(self, inputs):
+            return {"outputs": self.weigh(inputs)[0]}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def wide(self, inputs):
+            value, _ = self.weigh(inputs)
+            return {"outputs": tf.concat([value, value], axis=1)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def exact(self, inputs):
+            value = tf.cast(self.weigh(inputs)[0], tf.float64)
+            return {"scores": value, "other": value}
+
     module = Demo()
     directory = tmp_path_factory.mktemp("demo") / "model"
     names = ("pair", "total", "echo", "narrow", "ragged_batch")
+    names += ("classify", "labels", "scores", "regress", "wide", "exact")
     signatures = {"serving_default": module.score} | {n: getattr(module, n) for n in names}
     tf.saved_model.save(module, str(directory), signatures=signatures)
     return directory

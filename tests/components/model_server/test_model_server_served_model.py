@@ -138,5 +138,3 @@ def test_an_unload_waits_for_the_requests_that_run(folder):
         assert not servable.is_closed
     polling.join()
     assert servable.is_closed
-
-
