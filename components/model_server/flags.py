@@ -8,7 +8,9 @@ that changes no answer, and refused where the server would not be what was asked
 """
 
 import argparse
+import importlib.metadata
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -263,9 +265,10 @@ class _Refuse(argparse.Action):
 
 class _ShowVersion(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
-        import tensorflow as tf
-
-        parser.exit(0, f"TensorFlow Library: {tf.__version__}\n")
+        installed = {found.name: found.version for found in importlib.metadata.distributions()}
+        version = installed.get("tensorflow") or installed.get("tensorflow-cpu", "not installed")
+        sys.stdout.write(f"TensorFlow Library: {version}\n")
+        parser.exit()
 
 
 def _with_dashes(argument: str) -> str:
