@@ -7,6 +7,7 @@ masked CRC-32C of them. Source: `tensorflow/core/lib/io/record_writer.cc`.
 import functools
 import gzip
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +41,42 @@ def read_records(path: Path, *, may_be_compressed: bool = True) -> Iterator[byte
                 yield _read_record(file, header)
         except (ValueError, EOFError, gzip.BadGzipFile, struct.error) as error:
             raise DataError(f"{str(path)!r} isn't a whole TFRecord file: {error}") from error
+
+
+def read_all_records(path: Path) -> list[bytes]:
+    """Return the records of one file: quicker than `read_records`, at the price of memory.
+
+    Raises:
+        DataError: truncated, or bytes that don't fit their checksum.
+    """
+    data = path.read_bytes()
+    try:
+        if data[:2] == _GZIP_MAGIC:
+            data = gzip.decompress(data)
+        return list(_slice_records(data))
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
+        raise DataError(f"{str(path)!r} isn't a whole TFRecord file: {error}") from error
+
+
+def _slice_records(data: bytes) -> Iterator[bytes]:
+    checksum, position, size = google_crc32c.value, 0, len(data)
+    known: dict[bytes, int] = {}  # records of a table have few different lengths
+    while position < size:
+        begin = position + _HEADER_BYTES
+        header = data[position:begin]
+        length = known.get(header)
+        if length is None:
+            (length,) = _LENGTH.unpack_from(header)
+            _verify(header[: _LENGTH.size], header[_LENGTH.size :], "length")
+            known[header] = length
+        position = begin + length + _CHECK.size
+        record = data[begin : begin + length]
+        crc = checksum(record)
+        if _CHECK.unpack_from(data, begin + length)[0] != (
+            (crc >> 15 | crc << 17) + 0xA282EAD8
+        ) & 0xFFFFFFFF:
+            raise ValueError("the data of a record doesn't fit its checksum")
+        yield record
 
 
 def write_records(path: Path, records: Iterable[bytes]) -> None:
