@@ -243,7 +243,7 @@ class DockerServer:
         name = str(self._container.name)
         self._memory.close()
         try:
-            with translated(f"{name} can't be removed"):
+            with translated(f"{name} can't be removed (the next start does it)"):
                 kill(self._client, name)
                 self._complete_log()
                 remove(self._client, [name], [name])
