@@ -29,6 +29,8 @@ _VERSION_FOLDER = "1"
 _FREE_SHARE = 0.45
 """Of the memory that is free: the model is loaded twice, served and offline."""
 _EXTRA_SECONDS = 300.0
+_MAX_TRYING_SECONDS = 900.0
+"""After that no further try is begun."""
 _NUM_LOGGED_LINES = 100
 _log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Attempts:
         Raises:
             ServerUnavailableError: the last try found no server either, or no time is left.
         """
-        deadline = Deadline.after(2 * self._max_seconds)
+        deadline = Deadline.after(_MAX_TRYING_SECONDS)
         for number in range(1, self._settings.num_tries):
             try:
                 return self._try(container)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from components.model_server.tensor_codec import KINDS, STRING, strings, type_name
 from components.proto_messages import build
@@ -94,7 +95,7 @@ def wrong_inputs(specs: Mapping[str, InputSpec]) -> dict[str, Array]:
 def _parse(row: bytes) -> Mapping[str, Any]:
     try:
         features: Mapping[str, Any] = _MESSAGES["Example"].FromString(row).features.feature
-    except ValueError as error:  # protobuf's DecodeError is one
+    except DecodeError as error:
         raise UnfitInputError(f"an example can't be read: {error}") from error
     return features
 
