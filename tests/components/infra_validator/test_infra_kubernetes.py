@@ -14,14 +14,15 @@ import docker_images
 from components import artifacts, records
 from components.infra_validator.__main__ import build_parser
 
-MANIFEST = Path(__file__).resolve().parents[3] / "docker" / "kubernetes" / "infra_validator.yaml"
+FOLDER = Path(__file__).resolve().parents[3] / "docker" / "kubernetes"
 MODELS = {"Pod": "V1Pod", "NetworkPolicy": "V1NetworkPolicy"}
 
 
 @pytest.fixture(scope="module")
 def documents():
-    with MANIFEST.open(encoding="utf-8") as file:
-        return {document["kind"]: document for document in yaml.safe_load_all(file)}
+    """One in each file: KubernetesPodOperator reads no more."""
+    read = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.yaml")]
+    return {document["kind"]: document for document in read}
 
 
 @pytest.fixture(scope="module")
