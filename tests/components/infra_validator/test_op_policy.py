@@ -478,7 +478,21 @@ def test_finds_what_grappler_may_put_in_place_of_a_function(saved, edited):
     assert ops(saved(compute)) == ["WriteFile"]
 
 
-def test_follows_gradients(saved_graph, edited):
+def test_follows_a_function_that_is_an_operation(saved_graph):
+    import tensorflow as tf
+    from tensorflow.python.framework import function
+
+    writing = function.Defun(tf.string)(write)
+
+    def build(inputs, variable):
+        return {"output": writing(inputs)}
+
+    (risky,) = find_risky_ops(saved_graph(build))
+    assert risky.op == "WriteFile"
+    assert risky.function is not None
+
+
+def test_follows_gradients(saved_graph):
     import tensorflow as tf
     from tensorflow.python.framework import function
 
