@@ -9,14 +9,15 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from components import errors
 from components.errors import ConfigurationError, ImprimaturError, TrainingError
 from components.parent_death import die_with_announced_parent
-from components.trainer import user_module
-from components.trainer.child_process import RESULT_FILE, ChildResult, ChildSpec
+from components.trainer import environment, run_folder, seeding, user_module
+from components.trainer.child_spec import RESULT_FILE, ChildResult, ChildSpec
 from components.trainer.fn_args import FnArgs, example_accessor
 
 _log = logging.getLogger("components.trainer")
@@ -42,16 +43,28 @@ def main(spec_file: str) -> int:
 def _train(spec: ChildSpec) -> ChildResult:
     sys.path.append(str(Path.cwd()))  # for dotted names; the interpreter's -P left it out
     sys.argv = [spec.module_file]
+    if spec.cpus is not None:
+        os.sched_setaffinity(0, spec.cpus)
     path = user_module.find_module(spec.module_file)
     digest = user_module.folder_digest(path)
+    choice = environment.prepare(path, spec.keras)
+    seeding.seed_all(spec.seed, deterministic=spec.deterministic)
     run_fn = user_module.run_fn_of(_import(spec.module_file, path), path)
-    arguments = FnArgs(**spec.fn_args, data_accessor=example_accessor())
-    try:
-        run_fn(arguments)
-    except (Exception, SystemExit) as error:
-        raise _explained(error, "run_fn", path) from error
-    _check_output(spec.fn_args)
-    return ChildResult(module_digest=digest)
+    run_dir, is_resumed = _run_dir(spec, digest)
+    arguments = FnArgs(
+        **{**spec.fn_args, "model_run_dir": run_dir}, data_accessor=example_accessor()
+    )
+    _call(run_fn, arguments, path)
+    return ChildResult(
+        module_digest=digest,
+        model_run_dir=run_dir,
+        is_resumed=is_resumed,
+        details={
+            "keras": {"version": choice.version, "reason": choice.reason},
+            "versions": _versions(),
+            **(_described_output(spec.fn_args) if spec.is_chief else {}),
+        },
+    )
 
 
 def _import(module_file: str, path: Path) -> Any:
@@ -66,6 +79,29 @@ def _import(module_file: str, path: Path) -> Any:
         ) from error
     except (Exception, SystemExit) as error:
         raise _explained(error, "importing it", path) from error
+
+
+def _run_dir(spec: ChildSpec, module_digest: str) -> tuple[str, bool]:
+    """Return the run folder, and whether an earlier try left something in it."""
+    if spec.resume_root is not None and spec.recipe is not None:
+        recipe = {**spec.recipe, "module_digest": module_digest}
+        folder = run_folder.claim(Path(spec.resume_root), recipe)
+        if folder is not None:
+            is_resumed = any(folder.iterdir())
+            if is_resumed:
+                _log.info("an earlier try left its run folder; the module may go on from there")
+            return str(folder), is_resumed
+    return str(spec.fn_args["model_run_dir"]), False
+
+
+def _call(run_fn: Callable[[FnArgs], Any], arguments: FnArgs, path: Path) -> None:
+    try:
+        run_fn(arguments)
+    except ImprimaturError as error:  # it says what to do; the traceback says where it was
+        _show(error)
+        raise
+    except (Exception, SystemExit) as error:
+        raise _explained(error, "run_fn", path) from error
 
 
 def _explained(error: BaseException, what: str, path: Path) -> TrainingError:
@@ -85,12 +121,20 @@ def _show(error: BaseException) -> None:
     traceback.print_exception(type(error), error, trace)
 
 
-def _check_output(fn_args: dict[str, Any]) -> None:
+def _described_output(fn_args: dict[str, Any]) -> dict[str, Any]:
     from components.trainer.servable import check_servable
 
     _log.info("trained; checking that the model can be served")
     directory = Path(fn_args["serving_model_dir"])
-    check_servable(directory, [*fn_args["eval_files"], *fn_args["train_files"]])
+    return check_servable(directory, [*fn_args["eval_files"], *fn_args["train_files"]])
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what trained: those of these packages that were imported."""
+    names = ("tensorflow", "keras", "tf_keras", "numpy", "tensorflow_transform", "tfx_bsl", "jax")
+    found = {name: getattr(sys.modules.get(name), "__version__", None) for name in names}
+    known = {name: str(version) for name, version in found.items() if version is not None}
+    return {"python": sys.version.partition(" ")[0], **known}
 
 
 if __name__ == "__main__":

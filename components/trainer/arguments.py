@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigurationError, DataError
-from components.records import Examples, HyperParameters, Model, Schema, TransformGraph
+from components.records import Examples, HyperParameters, Schema, TransformGraph
 
 SERVING_DIRECTORY = "Format-Serving"
 EVAL_DIRECTORY = "Format-TFMA"
@@ -30,6 +30,15 @@ class StepArgs:
 
 
 @dataclass(frozen=True)
+class BaseModel:
+    """The model that a training starts from."""
+
+    uri: str
+    """The SavedModel's directory."""
+    digest: str
+
+
+@dataclass(frozen=True)
 class Inputs:
     """What a training starts from, besides the user's module."""
 
@@ -38,7 +47,7 @@ class Inputs:
     eval_args: StepArgs
     schema: Schema | None
     transform_graph: TransformGraph | None
-    base_model: Model | None
+    base_model: BaseModel | None
     hyperparameters: Mapping[str, Any] | None
     """KerasTuner's configuration, or None."""
     custom_config: Mapping[str, Any] | None
@@ -143,5 +152,5 @@ def _patterns(name: str, examples: Examples, args: StepArgs) -> list[str]:
     return [str(Path(examples.uri) / examples.splits[split].file_pattern) for split in args.splits]
 
 
-def _uri(record: Schema | TransformGraph | Model | None) -> str | None:
+def _uri(record: Schema | TransformGraph | BaseModel | None) -> str | None:
     return None if record is None else record.uri

@@ -1,14 +1,15 @@
-"""Starts the process that runs a user's code, shows what it prints, and explains its end."""
+"""Starts the processes that run a user's code, shows what they print, and explains their end."""
 
-import contextlib
 import json
 import os
-import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,92 +17,165 @@ from components import errors
 from components.errors import TrainingError
 from components.parent_death import announcement
 from components.signing import KEY_VARIABLE
+from components.trainer import death, process_tree, progress, seeding, stand_in
+from components.trainer.child_spec import RESULT_FILE, ChildResult, ChildSpec
 from components.trainer.live_output import copy_lines
+from components.trainer.process_settings import ProcessSettings
 
-RESULT_FILE = "result.json"
 PROJECT_ROOT = Path(__file__).parents[2]
 _DRAIN_SECONDS = 5.0
-_MEANINGS = {
-    signal.SIGKILL: "most likely the machine or container ran out of memory: give it more, or "
-    "train with smaller batches or fewer workers",
-    signal.SIGSEGV: "native code crashed (a library, a custom op or a driver), not Python",
-    signal.SIGABRT: "native code gave up (a failed check or out of memory); its message is above",
-    signal.SIGBUS: "native code crashed, or a memory-mapped file or /dev/shm is full",
-    signal.SIGILL: "this machine's processor lacks instructions that a library was built for",
-    signal.SIGTERM: "something asked it to stop",
-    signal.SIGINT: "it was interrupted",
-}
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class ChildSpec:
-    """What the child shall run."""
+class _Worker:
+    process: subprocess.Popen[bytes]
+    printer: threading.Thread
+    result_file: Path
 
-    module_file: str
-    fn_args: dict[str, Any]
-    """Fields of `FnArgs`, JSON types."""
+    def has_ended(self, timeout_seconds: float | None) -> bool:
+        """Wait for its end, at most so long."""
+        try:
+            self.process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def result(self, taken_bytes: int | None, limit_bytes: int | None) -> ChildResult:
+        """Return what it reported.
+
+        Raises:
+            ImprimaturError: what it reported, of the same class.
+            TrainingError: it died without a report.
+        """
+        if not self.result_file.is_file():
+            raise TrainingError(
+                death.explain_end(self.process.returncode)
+                if taken_bytes is None
+                else death.explain_memory(taken_bytes, limit_bytes)
+            )
+        result = ChildResult(**json.loads(self.result_file.read_text(encoding="utf-8")))
+        if result.error_type is not None:
+            raise getattr(errors, result.error_type)(result.error_message)
+        return result
 
 
-@dataclass(frozen=True)
-class ChildResult:
-    """What came of it."""
+def run_child(
+    spec: ChildSpec,
+    settings: ProcessSettings | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> ChildResult:
+    """Train in a child process, or in several that work together; return when all have ended.
 
-    module_digest: str | None = None
-    error_type: str | None = None
-    """The name of a class in `components.errors`."""
-    error_message: str = ""
+    What they print goes to stderr, line by line. They die with this process, however that dies,
+    and whatever they started is killed when they have ended.
 
-
-def run_child(spec: ChildSpec) -> ChildResult:
-    """Train in a child process; return when it has ended.
-
-    What it prints goes to stderr, line by line. It dies with this process, however that dies.
+    Args:
+        spec: of the first worker; the others' models go to a scratch directory.
+        settings: of each of them.
+        variables: more of their environment.
 
     Raises:
-        ImprimaturError: what the child reported, of the same class.
-        TrainingError: it died without a report.
+        ImprimaturError: what a child reported, of the same class.
+        TrainingError: one died without a report.
     """
+    chosen = settings or ProcessSettings()
+    name = process_tree.new_name()
     with tempfile.TemporaryDirectory(prefix="imprimatur-trainer-") as scratch:
-        spec_file = Path(scratch) / "spec.json"
-        spec_file.write_text(json.dumps(vars(spec)), encoding="utf-8")
-        code = _run([sys.executable, "-P", "-m", "components.trainer._child", str(spec_file)])
-        result_file = spec_file.with_name(RESULT_FILE)
-        if not result_file.is_file():
-            raise TrainingError(explain_end(code))
-        result = ChildResult(**json.loads(result_file.read_text(encoding="utf-8")))
-    if result.error_type is not None:
-        raise getattr(errors, result.error_type)(result.error_message)
-    return result
+        common = {**_environment(spec), **chosen.variables(), **(variables or {})}
+        common[process_tree.VARIABLE] = name
+        with _ended(name) as workers:
+            for index, own in enumerate(_clusters(chosen.num_workers)):
+                folder = Path(scratch) / str(index)
+                workers.append(_start(_for_worker(spec, index, folder), folder, common | own))
+            limit = process_tree.MemoryLimit(
+                [worker.process.pid for worker in workers], chosen.memory_limit_bytes
+            )
+            try:
+                first_failed = _wait(workers)
+            finally:
+                limit.stop()
+            failed = [] if first_failed is None else [first_failed]
+            results = [
+                worker.result(limit.taken_bytes, chosen.memory_limit_bytes)
+                for worker in [*failed, *workers]
+            ]
+    return results[0]
 
 
-def _run(command: list[str]) -> int:
+@contextmanager
+def _ended(name: str) -> Iterator[list[_Worker]]:
+    """Yield a list for workers; none of them, nor what they started, outlives the block."""
+    workers: list[_Worker] = []
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.wait()
+        process_tree.end_all(name)
+        for worker in workers:
+            worker.printer.join(_DRAIN_SECONDS)
+
+
+def _wait(workers: list[_Worker]) -> _Worker | None:
+    """Wait until all have ended well, or one hasn't; return that one. The others would hang."""
+    running = list(workers)
+    while running:
+        for worker in list(running):
+            if not worker.has_ended(_LOOK_SECONDS if len(workers) > 1 else None):
+                continue
+            worker.printer.join(_DRAIN_SECONDS)  # a grandchild may hold the pipe open for ever
+            if worker.process.returncode != errors.EXIT_DONE:
+                return worker
+            running.remove(worker)
+    return None
+
+
+def _for_worker(spec: ChildSpec, index: int, folder: Path) -> ChildSpec:
+    folder.mkdir()
+    if index == 0:
+        return spec
+    own = {
+        "serving_model_dir": str(folder / "serving_model"),
+        "eval_model_dir": str(folder / "eval_model"),
+        "model_run_dir": str(folder / "model_run"),
+    }
+    Path(own["model_run_dir"]).mkdir()
+    return replace(spec, fn_args={**spec.fn_args, **own}, resume_root=None, is_chief=False)
+
+
+def _start(spec: ChildSpec, folder: Path, environment: Mapping[str, str]) -> _Worker:
+    spec_file = folder / "spec.json"
+    spec_file.write_text(json.dumps(vars(spec)), encoding="utf-8")
     process = subprocess.Popen(
-        command, env=_environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        [sys.executable, "-P", "-m", "components.trainer._child", str(spec_file)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     printer = threading.Thread(target=_print, args=(process.stdout,), daemon=True)
     printer.start()
-    try:
-        code = process.wait()
-        printer.join(_DRAIN_SECONDS)  # a grandchild may hold the pipe open for ever
-    finally:
-        process.kill()
-        process.wait()
-    return code
+    return _Worker(process, printer, folder / RESULT_FILE)
 
 
-def _print(output: IO[bytes]) -> None:
+def _print(output: IO[bytes] | None) -> None:
+    if output is None:
+        return
     with output:  # closed by the thread that reads it: closing it elsewhere would wait for its read
         copy_lines(output, sys.stderr)
 
 
-def _environment() -> dict[str, str]:
+def _environment(spec: ChildSpec) -> dict[str, str]:
     inherited = os.environ.get("PYTHONPATH")
+    path = [*stand_in.python_path(), str(PROJECT_ROOT), *([inherited] if inherited else [])]
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **os.environ,
         **announcement(),
-        "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), *([inherited] if inherited else [])]),
+        **seeding.variables(spec.seed, deterministic=spec.deterministic),
+        "PYTHONPATH": os.pathsep.join(path),
         "PYTHONUNBUFFERED": "1",
         "TF_USE_LEGACY_KERAS": "0",
     }
@@ -109,19 +183,19 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def explain_end(code: int) -> str:
-    """Say in one sentence what a process that left no result died of.
+def _clusters(num_workers: int) -> list[dict[str, str]]:
+    """Return each worker's own variables: its place among them; one alone has none."""
+    if num_workers == 1:
+        return [{}]
+    cluster = {"worker": [f"localhost:{port}" for port in _free_ports(num_workers)]}
+    tasks: list[dict[str, Any]] = [{"type": "worker", "index": i} for i in range(num_workers)]
+    own = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
+    return [own[0], *(variables | {progress.FILE_VARIABLE: ""} for variables in own[1:])]
 
-    Args:
-        code: as `subprocess` gives it: negative for a signal.
-    """
-    if code >= 0:
-        return (
-            f"the training process ended with exit code {code} and left no result: something in it "
-            "calls os._exit, or the interpreter failed; what it printed is above"
-        )
-    name = str(-code)
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-    meaning = _MEANINGS.get(-code)  # type: ignore[call-overload]
-    return f"the training process was ended by {name}" + (f": {meaning}" if meaning else "")
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports

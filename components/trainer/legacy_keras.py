@@ -42,6 +42,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         name = "" if module.__spec__ is None else module.__spec__.name
         module.__spec__ = self._specs.pop(name)  # the import put its own there
+        module.__loader__ = None if module.__spec__ is None else module.__spec__.loader
 
 
 def install() -> None:

@@ -1,18 +1,33 @@
 """`train`: what comes in is checked, a child process trains, what comes out is recorded."""
 
 import logging
+import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from components import artifacts
-from components.errors import DataError, InvalidModelError
+from components.errors import ConfigurationError, DataError
 from components.records import Examples, HyperParameters, Model, Run, Schema, TransformGraph
-from components.trainer import arguments, user_module
-from components.trainer.arguments import Inputs
-from components.trainer.child_process import ChildSpec, run_child
+from components.trainer import arguments, progress, report, run_folder, seeding, user_module
+from components.trainer.arguments import BaseModel, Inputs
+from components.trainer.child_process import run_child
+from components.trainer.child_spec import ChildResult, ChildSpec
+from components.trainer.process_settings import ProcessSettings, read_process_settings
 
 _log = logging.getLogger("components.trainer")
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a training runs, besides what it is made of."""
+
+    keras: int | None
+    seed: int
+    deterministic: bool
+    process: ProcessSettings
+    run: Run | None
 
 
 def train(
@@ -24,9 +39,13 @@ def train(
     eval_args: Mapping[str, Any] | None = None,
     schema: Schema | None = None,
     transform_graph: TransformGraph | None = None,
-    base_model: Model | None = None,
+    base_model: Model | str | Path | None = None,
     hyperparameters: Mapping[str, Any] | HyperParameters | None = None,
     custom_config: Mapping[str, Any] | None = None,
+    keras: int | None = None,
+    seed: int = seeding.DEFAULT_SEED,
+    deterministic: bool = False,
+    process: Mapping[str, Any] | None = None,
     run: Run | None = None,
 ) -> Model:
     """Run a user's ``run_fn`` in a child process, and keep what it made if it can be served.
@@ -39,10 +58,17 @@ def train(
         eval_args: the same for evaluation during training; the split is ``eval`` by default.
         schema: its ``schema.pbtxt`` becomes ``fn_args.schema_path``.
         transform_graph: becomes ``fn_args.transform_graph_path``.
-        base_model: becomes ``fn_args.base_model``, to start from.
+        base_model: becomes ``fn_args.base_model``, to start from: a `Model`, a directory with a
+            SavedModel or with a model's record, or a serving folder, which means its live version;
+            where nothing is live yet, there is none.
         hyperparameters: values by name, or KerasTuner's configuration, or the tuner's record.
         custom_config: handed to the module as it is.
-        run: the task instance that asks; named in the log.
+        keras: 2 or 3; None looks for what the module was written for. See `keras_mode`.
+        seed: of Python's, NumPy's, TensorFlow's and Keras' random numbers.
+        deterministic: the same bits of weights each time, on the same machine; slower.
+        process: see `ProcessSettings`.
+        run: the task instance that asks. A retry of it finds ``fn_args.model_run_dir`` as the
+            failed try left it, if nothing that the training is made of has changed.
 
     Raises:
         ConfigurationError: no such module or no ``run_fn`` in it; a split that doesn't exist.
@@ -56,30 +82,76 @@ def train(
         eval_args=arguments.read_step_args("eval_args", eval_args, "eval"),
         schema=schema,
         transform_graph=transform_graph,
-        base_model=base_model,
+        base_model=None,
         hyperparameters=arguments.read_hyperparameters(hyperparameters),
         custom_config=arguments.read_custom_config(custom_config),
     )
+    way = _Way(keras, _checked_seed(seed), deterministic, read_process_settings(process), run)
     if run is not None:
         _log.info("training for %s, %s, try %s", run.dag_id, run.run_id, run.try_number)
-    with artifacts.new_directory(output_dir) as directory:
-        return _train_into(directory, Path(output_dir).absolute(), str(module_file), inputs)
+    with (
+        tempfile.TemporaryDirectory(prefix="imprimatur-base-") as scratch,
+        artifacts.new_directory(output_dir) as directory,
+    ):
+        base = _read_base(base_model, Path(scratch) / "model")
+        inputs = replace(inputs, base_model=base)
+        return _train_into(directory, Path(output_dir).absolute(), str(module_file), inputs, way)
 
 
-def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs) -> Model:
+def _checked_seed(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ConfigurationError(f"seed is {seed!r}; expected a whole number from 0 to 2**32 - 1")
+    return seed
+
+
+def _read_base(source: Model | str | Path | None, scratch: Path) -> BaseModel | None:
+    """Return the model to start from, kept from being swept away meanwhile."""
+    if source is None:
+        return None
+    from components.evaluator.baseline import read_baseline, take_snapshot  # imports NumPy
+
+    found = take_snapshot(read_baseline(source), scratch)
+    if found.directory is None or found.record is None:
+        return None
+    _log.info("starting from the %s, %s", found.title, found.record.digest)
+    return BaseModel(str(found.directory), str(found.record.digest))
+
+
+def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs, way: _Way) -> Model:
     fn_args = arguments.fn_args_for(inputs, directory)
     if user_module.is_path(module_file):
         user_module.find_module(module_file)  # before a process is started for it
     _check_unchanged(inputs.examples)
-    _check_base(inputs.base_model)
-    Path(fn_args["model_run_dir"]).mkdir()
+    run_dir = directory / arguments.RUN_DIRECTORY
+    run_dir.mkdir()
     _log.info(
         "training %s on %s, window %s", module_file, inputs.examples.uri, inputs.examples.window
     )
-    result = run_child(ChildSpec(module_file, fn_args))
+    spec = ChildSpec(
+        module_file,
+        fn_args,
+        keras=way.keras,
+        seed=way.seed,
+        deterministic=way.deterministic,
+        cpus=way.process.cpus,
+        recipe=_recipe(module_file, inputs, way),
+        resume_root=None if way.run is None else str(final.parent),
+    )
+    points = directory / report.POINTS_FILE
+    result = run_child(spec, way.process, {progress.FILE_VARIABLE: str(points)})
+    if result.model_run_dir not in (None, str(run_dir)):
+        run_folder.keep(Path(str(result.model_run_dir)), run_dir)
+    model = _record(directory, final, inputs, way, result)
+    report.write(directory, final, model, _story(way, result))
+    artifacts.write_record(model, directory)
+    _log.info("model %s, %s bytes, in %s", model.digest, f"{model.num_bytes:,}", model.uri)
+    return model
+
+
+def _record(directory: Path, final: Path, inputs: Inputs, way: _Way, result: ChildResult) -> Model:
     manifest = artifacts.read_manifest(directory / arguments.SERVING_DIRECTORY)
     has_eval_model = (directory / arguments.EVAL_DIRECTORY / "saved_model.pb").is_file()
-    model = Model(
+    return Model(
         uri=str(final / arguments.SERVING_DIRECTORY),
         digest=manifest.digest,
         num_bytes=manifest.num_bytes,
@@ -88,12 +160,46 @@ def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs) 
         module_digest=result.module_digest,
         base_model_digest=None if inputs.base_model is None else inputs.base_model.digest,
         hyperparameters=(inputs.hyperparameters or {}).get("values", {}),
-        train_args=inputs.train_args.to_json(),
+        train_args={**inputs.train_args.to_json(), **_chosen_seed(way)},
         eval_model_uri=str(final / arguments.EVAL_DIRECTORY) if has_eval_model else None,
     )
-    artifacts.write_record(model, directory)
-    _log.info("model %s, %s bytes, in %s", model.digest, f"{model.num_bytes:,}", model.uri)
-    return model
+
+
+def _chosen_seed(way: _Way) -> dict[str, Any]:
+    """Return the seed as a part of the recipe, where somebody chose one."""
+    chosen = {"seed": way.seed} if way.seed != seeding.DEFAULT_SEED else {}
+    return {**chosen, "deterministic": True} if way.deterministic else chosen
+
+
+def _recipe(module_file: str, inputs: Inputs, way: _Way) -> dict[str, Any]:
+    """Return what a retry must have in common with the failed try to go on from there."""
+    run = way.run
+    parts = {
+        "schema": inputs.schema,
+        "transform_graph": inputs.transform_graph,
+        "base_model": inputs.base_model,
+        "examples": inputs.examples,
+    }
+    return {
+        "task": None if run is None else [run.dag_id, run.run_id, run.task_id, run.map_index],
+        "module_file": module_file,
+        "train_args": inputs.train_args.to_json(),
+        "eval_args": inputs.eval_args.to_json(),
+        "hyperparameters": inputs.hyperparameters,
+        "custom_config": inputs.custom_config,
+        "seed": way.seed,
+        "keras": way.keras,
+        **{name: None if part is None else part.digest for name, part in parts.items()},
+    }
+
+
+def _story(way: _Way, result: ChildResult) -> dict[str, Any]:
+    return {
+        **result.details,
+        "seed": way.seed,
+        "deterministic": way.deterministic,
+        "resumed": result.is_resumed,
+    }
 
 
 def _check_unchanged(examples: Examples) -> None:
@@ -102,13 +208,4 @@ def _check_unchanged(examples: Examples) -> None:
         raise DataError(
             f"the examples in {examples.uri!r} have the digest {found}, not {examples.digest} as "
             "their record says: they were changed; generate them again"
-        )
-
-
-def _check_base(base_model: Model | None) -> None:
-    found = None if base_model is None else artifacts.digest(base_model.uri)
-    if base_model is not None and found != base_model.digest:
-        raise InvalidModelError(
-            f"the base model in {base_model.uri!r} has the digest {found}, not "
-            f"{base_model.digest} as its record says: it was changed; train it again"
         )

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigurationError, DataError
-from components.records import Examples, HyperParameters, Model, Schema, Split, TransformGraph
+from components.records import Examples, HyperParameters, Schema, Split, TransformGraph
 from components.trainer import arguments
-from components.trainer.arguments import Inputs, StepArgs
+from components.trainer.arguments import BaseModel, Inputs, StepArgs
 from components.trainer.fn_args import FnArgs
 
 EXAMPLES = Examples(
@@ -91,7 +91,7 @@ def test_fills_the_fields_of_fn_args():
         BARE,
         schema=Schema("/schema", "sha256:1", "sha256:0"),
         transform_graph=TransformGraph("/graph", "sha256:2", "sha256:0"),
-        base_model=Model("/base/Format-Serving", "sha256:3", 1),
+        base_model=BaseModel("/base/Format-Serving", "sha256:3"),
         custom_config={"a": [1]},
     )
     filled = FnArgs(**arguments.fn_args_for(inputs, Path("/model")))

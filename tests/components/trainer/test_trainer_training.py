@@ -180,7 +180,7 @@ def test_refuses_examples_that_have_changed(attempt, write_module, examples):
 def test_refuses_a_base_model_that_has_changed(attempt, write_module, tmp_path):
     (tmp_path / "base").mkdir()
     base = Model(str(tmp_path / "base"), "sha256:0", 1)
-    with pytest.raises(Invalid, match=r"base model in .* was changed"):
+    with pytest.raises(Invalid, match=r"the baseline in .*something changed it"):
         attempt(write_module("def run_fn(a): pass"), base_model=base)
 
 

@@ -1,0 +1,47 @@
+"""Prepares the process that trains, before the user's module is imported in it."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from components.trainer import absent_module, keras_mode, legacy_keras, stand_in
+from components.trainer.import_hook import after_import
+from components.trainer.keras_fit import watch_fit
+from components.trainer.keras_mode import KerasChoice
+from components.trainer.keras_saving import mend_keras, mend_tensorflow
+
+_log = logging.getLogger("components.trainer")
+
+
+def prepare(module: Path, keras: int | None) -> KerasChoice:
+    """Choose Keras, and have what is imported later watched and mended.
+
+    Args:
+        module: the user's.
+        keras: 2, 3, or None to look at the source.
+    """
+    os.environ[absent_module.MODULE_FOLDER_VARIABLE] = str(module.parent)
+    if str(stand_in.FOLDER) in sys.path:
+        absent_module.install()
+    choice = keras_mode.choose(module, keras)
+    _log.info("Keras %d: %s", choice.version, choice.reason)
+    os.environ["TF_USE_LEGACY_KERAS"] = "1" if choice.version == keras_mode.LEGACY else "0"
+    if choice.version == keras_mode.LEGACY:
+        legacy_keras.install()
+        after_import("tf_keras", watch_fit)
+    else:
+        after_import("keras", _watch_and_mend)
+        after_import("tensorflow", mend_tensorflow)
+    after_import("absl.logging", _as_talkative_as_we_are)
+    return choice
+
+
+def _watch_and_mend(keras: ModuleType) -> None:
+    watch_fit(keras)
+    mend_keras(keras)
+
+
+def _as_talkative_as_we_are(absl_logging: ModuleType) -> None:
+    absl_logging.set_verbosity(absl_logging.converter.standard_to_absl(_log.getEffectiveLevel()))
