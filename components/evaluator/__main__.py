@@ -28,6 +28,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--first-run", choices=("bless", "refuse"), default="bless",
         help="where there is nothing to compare with: bless if all but the change thresholds "
         "hold, or refuse (default: bless)")  # fmt: skip
+    add("--missing-slice", choices=("fail", "pass"), default="fail",
+        help="what holds where no example belongs to a threshold's slices")  # fmt: skip
+    add("--without-thresholds", action="store_true",
+        help="measure only: the eval config has no thresholds, on purpose")  # fmt: skip
     add("--example-splits", action="append", metavar="SPLIT",
         help="what to measure on; may be repeated (default: eval)")  # fmt: skip
     command_line.add_output_argument(parser)
@@ -52,6 +56,8 @@ def execute(arguments: argparse.Namespace) -> Blessing:
         eval_config=arguments.eval_config,
         baseline=arguments.baseline,
         first_run=arguments.first_run,
+        missing_slice=arguments.missing_slice,
+        without_thresholds=arguments.without_thresholds,
         example_splits=arguments.example_splits,
         output_dir=arguments.output_dir,
         run=arguments.run,

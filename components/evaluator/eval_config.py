@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.errors import ConfigurationError
+from components.evaluator.contradiction import check_can_be_met
 from components.evaluator.eval_config_reader import digest_of, read_message
 from components.evaluator.metric import Metric
 from components.evaluator.metrics_spec import read_metrics
@@ -75,7 +76,10 @@ def read_eval_config(source: str | Path | Mapping[str, Any]) -> EvalConfig:
 
 
 def check_can_bless(
-    source: EvalConfig | str | Path | Mapping[str, Any], first_run: FirstRun = "bless"
+    source: EvalConfig | str | Path | Mapping[str, Any],
+    first_run: FirstRun = "bless",
+    *,
+    without_thresholds: bool = False,
 ) -> None:
     """Refuse a configuration under which no first model could ever go live.
 
@@ -85,21 +89,27 @@ def check_can_bless(
     Args:
         source: a configuration, or where to read it.
         first_run: what holds while nothing is live.
+        without_thresholds: whether it is on purpose that there are none.
 
     Raises:
-        ConfigurationError: no thresholds at all; only change thresholds while `first_run` is
-            ``refuse``; or the configuration can't be read.
+        ConfigurationError: no thresholds at all, unless on purpose; only change thresholds while
+            `first_run` is ``refuse``; thresholds that no model could meet; or the configuration
+            can't be read.
     """
     config = source if isinstance(source, EvalConfig) else read_eval_config(source)
     if first_run not in FIRST_RUN_POLICIES:
         raise ConfigurationError(f"first_run is {first_run!r}; expected 'bless' or 'refuse'")
-    if not config.thresholds:
+    if without_thresholds == bool(config.thresholds):
         raise ConfigurationError(
-            "the eval config has no thresholds, so it could never refuse a model; give a metric a "
-            'threshold, for instance {"class_name": "AUC", "threshold": {"value_threshold": '
-            '{"lower_bound": 0.7}}}'
+            "the eval config has thresholds, and was said to be without; expected one or the other"
+            if config.thresholds
+            else "the eval config has no thresholds, so it could never refuse a model; give a "
+            'metric a threshold, for instance {"class_name": "AUC", "threshold": '
+            '{"value_threshold": {"lower_bound": 0.7}}}, or say without_thresholds'
         )
-    if first_run == "refuse" and all(limit.value is None for limit in config.thresholds):
+    check_can_be_met(config.metrics, config.thresholds)
+    changes_only = config.thresholds and all(limit.value is None for limit in config.thresholds)
+    if first_run == "refuse" and changes_only:
         raise ConfigurationError(
             "the eval config has change thresholds only and first_run is 'refuse': without a live "
             "model there is nothing to compare with, so no model could ever become live. Set "

@@ -1,10 +1,8 @@
 """Evaluates one model: verify, snapshot, measure, judge, report."""
 
-import contextlib
 import dataclasses
 import logging
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,19 +10,13 @@ from typing import Any
 from components import __version__, artifacts
 from components.errors import ConfigurationError, DataError
 from components.evaluator import baseline as baselines
-from components.evaluator.engine import tally_examples, wanted_features
 from components.evaluator.eval_config import (
-    EvalConfig,
     FirstRun,
     check_can_bless,
     read_eval_config,
 )
-from components.evaluator.example_reader import ExampleReader, split_files
-from components.evaluator.judgement import BASELINE, CANDIDATE, Case, judge
-from components.evaluator.model_spec import ModelSpec
-from components.evaluator.predictor import Predictor
+from components.evaluator.judgement import Case, MissingSlice, judge
 from components.evaluator.report import REPORT_FILE, write_metrics, write_report
-from components.evaluator.tally import Measurements
 from components.evaluator.verdict_log import log_verdict
 from components.records import (
     Baseline,
@@ -51,6 +43,8 @@ def evaluate(
     eval_config: str | Path | Mapping[str, Any],
     baseline: Model | str | Path | None = None,
     first_run: FirstRun = "bless",
+    missing_slice: MissingSlice = "fail",
+    without_thresholds: bool = False,
     example_splits: Sequence[str] | None = None,
     output_dir: str | Path,
     run: Run | None = None,
@@ -64,6 +58,9 @@ def evaluate(
         baseline: a serving folder, whose live version counts; or a model. None compares nothing.
         first_run: where there is nothing to compare with, ``bless`` lets change thresholds pass
             (the others must hold), ``refuse`` blesses nothing.
+        missing_slice: where no example belongs to a threshold's slices, it fails (``fail``) or
+            passes (``pass``).
+        without_thresholds: whether it is on purpose that there are none; then nothing is judged.
         example_splits: which splits to measure on; ``eval``, or the only one there is.
         output_dir: gets ``record.json``, ``metrics.json`` and ``report.html``.
         run: which task instance asks.
@@ -75,16 +72,22 @@ def evaluate(
         DataError: no examples, other bytes than their record's, or they don't fit.
     """
     config = read_eval_config(eval_config)
+    check_can_bless(config, without_thresholds=without_thresholds)
     candidate = _read_model(model)
     comparand = _read_baseline(baseline, first_run)
     splits = _choose_splits(examples, example_splits)
     with artifacts.new_directory(output_dir) as staging:
         comparison = baselines.take_snapshot(comparand, staging / _SNAPSHOT)
-        check_can_bless(config, first_run if comparison.directory is None else "bless")
+        if comparison.directory is None:
+            check_can_bless(config, first_run, without_thresholds=without_thresholds)
         _verify_examples(examples)
-        measurements = _measure(config, candidate, comparison, examples, splits)
+        baselines.verify(candidate, "the model")
+        # Only now: it takes TensorFlow, and what is wrong so far is said without it.
+        from components.evaluator.measurement import measure
+
+        measurements = measure(config, candidate, comparison, examples, splits)
         shutil.rmtree(staging / _SNAPSHOT, ignore_errors=True)
-        case = Case(config, measurements, comparison.title, first_run)
+        case = Case(config, measurements, comparison.title, first_run, missing_slice)
         report_uri = str(Path(output_dir).absolute() / REPORT_FILE)
         blessing = _bless(case, candidate, examples, comparison.record)
         blessing = dataclasses.replace(blessing, report_uri=report_uri, run=run)
@@ -155,44 +158,3 @@ def _verify_examples(examples: Examples) -> None:
             f"the examples in {examples.uri!r} have the digest {found}, but their record says "
             f"{examples.digest}: something changed them; make them again"
         )
-
-
-def _measure(
-    config: EvalConfig,
-    candidate: Model,
-    comparison: baselines.Comparison,
-    examples: Examples,
-    splits: Sequence[str],
-) -> Measurements:
-    baselines.verify(candidate, "the model")
-    patterns = [examples.splits[name].file_pattern for name in splits]
-    models: dict[str, tuple[str, Path, ModelSpec]] = {
-        CANDIDATE: ("the model", Path(candidate.uri), config.candidate)
-    }
-    if comparison.directory is not None:
-        models[BASELINE] = (f"the {comparison.title}", comparison.directory, config.baseline)
-    started = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        predictors = {
-            key: stack.enter_context(Predictor(*arguments, config.outputs))
-            for key, arguments in models.items()
-        }
-        wanted = wanted_features(config, predictors.values())
-        reader = ExampleReader(split_files(Path(examples.uri), patterns), wanted)
-        tally, count = tally_examples(config, reader, predictors)
-    baselines.verify(candidate, "the model, which changed while it was evaluated,")
-    expected = sum(examples.splits[name].num_examples for name in splits)
-    if count != expected:
-        raise DataError(
-            f"the splits {list(splits)!r} hold {count:,} examples, but their record says "
-            f"{expected:,}; make them again"
-        )
-    measurements = tally.measure()
-    _log.info(
-        "measured %d model(s) on %s examples in %d slice(s) in %.1f s",
-        len(models),
-        f"{count:,}",
-        len(measurements.slices),
-        time.monotonic() - started,
-    )
-    return measurements

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from components.evaluator import wording
 from components.evaluator.eval_config import EvalConfig, FirstRun
@@ -12,6 +13,7 @@ from components.evaluator.tally import Measurements
 from components.evaluator.threshold import ChangeThreshold, Threshold, ValueThreshold
 from components.records import Bound, Finding
 
+MissingSlice = Literal["fail", "pass"]
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 _REFUSED_FIRST_RUN = (
@@ -28,12 +30,14 @@ class Case:
         measurements: of `CANDIDATE`, and of `BASELINE` if there is one.
         baseline_title: how sentences call the baseline.
         first_run: what holds without one.
+        missing_slice: what holds where no example belongs to a threshold's slices.
     """
 
     config: EvalConfig
     measurements: Measurements
     baseline_title: str
     first_run: FirstRun
+    missing_slice: MissingSlice = "fail"
 
     @property
     def has_baseline(self) -> bool:
@@ -49,6 +53,9 @@ def judge(case: Case) -> tuple[Finding, ...]:
         for threshold in case.config.thresholds
         for finding in _judge_threshold(case, threshold, metrics)
     ]
+    if not case.config.thresholds:
+        message = "nothing was asked of the model: the eval config has no thresholds, on purpose"
+        findings.append(Finding("no_thresholds", True, message))
     if not case.has_baseline and case.first_run == "refuse":
         message = f"there is nothing to compare with ({case.baseline_title}), and "
         findings.insert(0, Finding("first_run", False, message + _REFUSED_FIRST_RUN))
@@ -69,7 +76,7 @@ def _judge_threshold(
     if not positions:
         yield Finding(
             check="slice_missing",
-            passed=False,
+            passed=case.missing_slice == "pass",
             metric=metric.name,
             slice=dict(spec.feature_values) if spec is not None else {},
             message=f"{metric.title} must hold for the slices {spec or 'of slicing_specs'}, but no "

@@ -19,14 +19,24 @@ _TEMPLATE = "report.html.jinja"
 
 
 def write_metrics(case: Case, blessing: Blessing, directory: Path) -> None:
-    """Write every metric of every slice, null where it isn't defined."""
+    """Write every metric and plot of every slice, null where it isn't defined."""
     measurements = case.measurements
     slices = [
         {
             "slice": dict(key),
             "num_examples": int(measurements.num_examples[position]),
             "metrics": {
-                metric.name: _values(case, metric.name, position) for metric in case.config.metrics
+                metric.name: _values(case, metric.name, position)
+                for metric in case.config.metrics
+                if not metric.is_plot
+            },
+            "plots": {
+                metric.name: {
+                    model: measured.plots[metric.name][position]
+                    for model, measured in measurements.models.items()
+                }
+                for metric in case.config.metrics
+                if metric.is_plot
             },
         }
         for position, key in enumerate(measurements.slices)
@@ -55,7 +65,7 @@ def write_report(case: Case, blessing: Blessing, directory: Path) -> None:
         blessing=blessing,
         baseline_title=case.baseline_title,
         has_baseline=case.has_baseline,
-        metrics=case.config.metrics,
+        metrics=[metric for metric in case.config.metrics if not metric.is_plot],
         rows=[_row(case, position) for position in range(min(len(slices), _MAX_ROWS))],
         num_left_out=max(0, len(slices) - _MAX_ROWS),
         metrics_file=METRICS_FILE,
@@ -74,6 +84,8 @@ def _row(case: Case, position: int) -> dict[str, Any]:
     key = case.measurements.slices[position]
     cells = []
     for metric in case.config.metrics:
+        if metric.is_plot:
+            continue
         values = _values(case, metric.name, position)
         cells.append((_text(values[CANDIDATE]), _text(values.get(BASELINE))))
     return {

@@ -119,6 +119,8 @@ def make_metrics(
             is_plot=kind.is_plot,
             features=computation.features,
             query_key=variant.query_key,
+            lowest=kind.lowest,
+            highest=kind.highest,
         )
 
 

@@ -129,11 +129,21 @@ def _kind(name: str, setting: str, make: Any) -> Kind:
         },
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0 if name != "threshold_at_recall" else -1e-7,
+        highest=1 if name != "threshold_at_recall" else 1 + 1e-7,
     )
 
 
 KINDS = {
-    "AUC": Kind("auc", _area("ROC"), _AREA_SETTINGS, takes=Takes.PROBABILITIES, has_views=True),
+    "AUC": Kind(
+        "auc",
+        _area("ROC"),
+        _AREA_SETTINGS,
+        takes=Takes.PROBABILITIES,
+        has_views=True,
+        lowest=0,
+        highest=1,
+    ),
     "AUCPrecisionRecall": Kind(
         "auc_precision_recall",
         _area("PR"),
@@ -141,6 +151,8 @@ KINDS = {
         | {"=curve": "PR"},
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0,
+        highest=1,
     ),
     "SensitivityAtSpecificity": _kind(
         "sensitivity_at_specificity",

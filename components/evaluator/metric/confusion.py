@@ -188,25 +188,46 @@ def _matrices(asked: Asked) -> Computation:
     return Computation((statistic,), compute)
 
 
-def _kind(name: str, formula: Formula) -> Kind:
+_RANGES = {
+    **{FORMULAS[name][0]: (-math.inf, math.inf) for name in list(FORMULAS)[:4]},
+    "prevalence_threshold": (-math.inf, math.inf),
+    "matthews_correlation_coefficient": (-1.0, 1.0),
+    "informedness": (-1.0, 1.0),
+    "markedness": (-1.0, 1.0),
+    "positive_likelihood_ratio": (0.0, math.inf),
+    "negative_likelihood_ratio": (0.0, math.inf),
+    "diagnostic_odds_ratio": (0.0, math.inf),
+}
+"""Of those that aren't from 0 to 1. Weights may be negative, so counts may be anything."""
+
+
+def _kind(name: str, formula: Formula, range_of: str = "") -> Kind:
+    lowest, highest = _RANGES.get(range_of or name, (0.0, 1.0))
     return Kind(
         name,
         _at_one_threshold(formula),
         {"thresholds": None, "top_k": None, "class_id": None},
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=lowest,
+        highest=highest,
     )
 
 
 KINDS = {
     **{class_name: _kind(*entry) for class_name, entry in FORMULAS.items()},
-    **{alias: _kind(alias.lower(), FORMULAS[name][1]) for alias, name in _ALIASES.items()},
+    **{
+        alias: _kind(alias.lower(), FORMULAS[name][1], FORMULAS[name][0])
+        for alias, name in _ALIASES.items()
+    },
     "BinaryAccuracy": Kind(
         "binary_accuracy",
         _at_one_threshold(accuracy),
         {"threshold": None, "top_k": None, "class_id": None},
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0,
+        highest=1,
     ),
     "FBetaScore": Kind(
         "fbeta_score",
@@ -214,6 +235,8 @@ KINDS = {
         {"beta": 1.0, "threshold": None},
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0,
+        highest=1,
     ),
     "FairnessIndicators": Kind(
         _FAIRNESS,
@@ -221,6 +244,8 @@ KINDS = {
         {"thresholds": _FAIRNESS_THRESHOLDS},
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0,
+        highest=1,
     ),
     "ConfusionMatrixAtThresholds": Kind(
         "confusion_matrix_at_thresholds",

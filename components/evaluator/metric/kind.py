@@ -4,6 +4,7 @@ Where a metric isn't defined (one class only, nothing predicted positive, all we
 NaN, and NaN meets no threshold. TFMA says 0.0 or 1.0 for some of these.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -48,6 +49,8 @@ class Metric:
         is_plot: whether it is more than one number; no threshold can be put on it.
         features: numbers that it needs of the examples besides label and weight.
         query_key: the feature that groups examples.
+        lowest: what it can be.
+        highest: what it can be.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Metric:
     is_plot: bool = False
     features: tuple[str, ...] = ()
     query_key: str = ""
+    lowest: float = -math.inf
+    highest: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class Kind:
         needs_predictions: false for what depends on the data alone.
         needs_query: whether it is about the examples of a query.
         is_plot: whether it is more than one number.
+        lowest: what it can be.
+        highest: what it can be.
     """
 
     name: str
@@ -114,6 +121,8 @@ class Kind:
     needs_predictions: bool = True
     needs_query: bool = False
     is_plot: bool = False
+    lowest: float = -math.inf
+    highest: float = math.inf
 
 
 def read_settings(class_name: str, kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,42 +78,53 @@ KINDS = {
         _FIXED,
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0,
     ),
     "BrierScore": Kind(
         "brier_score",
         ratio(term.squared_error, term.count, in_pairs=True),
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0,
+        highest=1,
     ),
     "CategoricalAccuracy": Kind(
         "categorical_accuracy",
         ratio(term.hits_class, term.count, in_pairs=False),
         takes=Takes.SCORES,
+        lowest=0,
+        highest=1,
     ),
     "SparseCategoricalAccuracy": Kind(
         "sparse_categorical_accuracy",
         ratio(term.hits_class, term.count, in_pairs=False),
         takes=Takes.SCORES,
+        lowest=0,
+        highest=1,
     ),
     "TopKCategoricalAccuracy": Kind(
-        "top_k_categorical_accuracy", _top_k, {"k": 5}, takes=Takes.SCORES
+        "top_k_categorical_accuracy", _top_k, {"k": 5}, takes=Takes.SCORES, lowest=0, highest=1
     ),
     "SparseTopKCategoricalAccuracy": Kind(
         "sparse_top_k_categorical_accuracy",
         _top_k,
         {"k": 5, "=from_sorted_ids": False},
         takes=Takes.SCORES,
+        lowest=0,
+        highest=1,
     ),
     "CategoricalCrossentropy": Kind(
         "categorical_crossentropy",
         ratio(term.categorical_log_loss, term.count, in_pairs=False),
         _FIXED,
         takes=Takes.CLASSES,
+        lowest=0,
     ),
     "SparseCategoricalCrossentropy": Kind(
         "sparse_categorical_crossentropy",
         ratio(term.sparse_categorical_log_loss, term.count, in_pairs=False),
         {"=from_logits": False, "=ignore_class": None, "=axis": -1},
         takes=Takes.CLASSES,
+        lowest=0,
     ),
 }

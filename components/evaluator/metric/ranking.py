@@ -75,5 +75,7 @@ KINDS = {
         {"gain_key": None, "top_k_list": None},
         takes=Takes.NUMBERS,
         needs_query=True,
+        lowest=0,
+        highest=1,
     ),
 }

@@ -72,7 +72,7 @@ def _relative_discrimination(asked: Asked) -> Computation:
 
 
 def _kind(name: str, maker: Maker) -> Kind:
-    return Kind(name, maker, takes=Takes.NUMBERS, has_views=True)
+    return Kind(name, maker, takes=Takes.NUMBERS, has_views=True, lowest=0)
 
 
 KINDS = {
@@ -88,20 +88,28 @@ KINDS = {
     "MeanSquaredLogarithmicError": _kind(
         "mean_squared_logarithmic_error", Maker(term.squared_logarithmic_error, term.count, True)
     ),
-    "R2Score": Kind("r2_score", _r2, takes=Takes.NUMBERS, has_views=True),
+    "R2Score": Kind("r2_score", _r2, takes=Takes.NUMBERS, has_views=True, highest=1),
     "SquaredPearsonCorrelation": Kind(
-        "squared_pearson_correlation", _correlation, takes=Takes.NUMBERS, has_views=True
+        "squared_pearson_correlation",
+        _correlation,
+        takes=Takes.NUMBERS,
+        has_views=True,
+        lowest=0,
+        highest=1,
     ),
     "CoefficientOfDiscrimination": Kind(
         "coefficient_of_discrimination",
         _discrimination,
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=-1,
+        highest=1,
     ),
     "RelativeCoefficientOfDiscrimination": Kind(
         "relative_coefficient_of_discrimination",
         _relative_discrimination,
         takes=Takes.PROBABILITIES,
         has_views=True,
+        lowest=0,
     ),
 }

@@ -12,7 +12,7 @@ import pytest
 
 TFMA = ("tensorflow-model-analysis==0.52.0", "setuptools<81")
 RUN_TFMA = Path(__file__).with_name("run_tfma.py")
-SIZE = 3_000
+SIZE = 2_000
 NUM_CLASSES = 5
 
 
@@ -64,6 +64,7 @@ def columns():
     score = x[:, 0] + random.normal(0, 1.2, SIZE)
     kinds = np.argmax(x @ random.normal(size=(4, NUM_CLASSES)) + random.normal(0, 2, (SIZE, 5)), 1)
     origin = random.choice(["JFK", "LGA", "EWR", ""], SIZE).tolist()
+    query = random.integers(0, 200, SIZE)
     tags = [random.choice(["a", "b", "c"], count).tolist() for count in random.integers(0, 4, SIZE)]
     return {
         "x": x.tolist(),
@@ -73,7 +74,8 @@ def columns():
         "traits": (x[:, :3] + random.normal(0, 1, (SIZE, 3)) > 0.3).astype(int).tolist(),
         "delay": (10 * score).astype(np.float32).tolist(),
         "gain": random.integers(0, 4, SIZE).astype(float).tolist(),
-        "query": [f"q{number}" for number in random.integers(0, 300, SIZE)],
+        "query": [f"q{number}" for number in query],
+        "of_query": (query % 5 / 2).tolist(),
         "w": (random.integers(0, 9, SIZE) / 4).tolist(),
         "origin": [None if random.random() < 0.1 else name for name in origin],
         "hour": random.integers(0, 6, SIZE).tolist(),

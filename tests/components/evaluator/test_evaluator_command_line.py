@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +130,40 @@ def test_help_and_wrong_usage_do_not_wait_for_tensorflow():
     )
     assert done.returncode == 2
     assert "--model: no record can be read from 'x'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("eval_config", "message"),
+    [
+        ("{}", b"model_specs has 0 candidates"),
+        (json.dumps({
+            "model_specs": [{"label_key": "late"}],
+            "metrics_specs": [{"metrics": [{
+                "class_name": "AUC",
+                "threshold": {"value_threshold": {"lower_bound": 1.7}},
+            }]}],
+        }), b"AUC is 1 at most: no model could ever be blessed"),
+    ],
+)  # fmt: skip
+def test_says_what_is_wrong_with_a_configuration_before_it_loads_tensorflow(
+    eval_config, message, tmp_path
+):
+    """A stand-in for TensorFlow would say that it was imported."""
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported tensorflow')")
+    examples = records.dump(
+        records.Examples(
+            uri="/nowhere",
+            splits={"eval": records.Split("*", 1)},
+            digest="sha256:" + "0" * 64,
+        )
+    )
+    arguments = ["--model", str(tmp_path), "--examples", examples, "--eval-config", eval_config]
+    done = subprocess.run(
+        [sys.executable, "-m", "components.evaluator", *arguments,
+         "--output-dir", str(tmp_path / "out")],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+        capture_output=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, b"imported tensorflow" in done.stderr) == (2, False)
+    assert message in done.stderr

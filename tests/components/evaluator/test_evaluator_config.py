@@ -236,6 +236,49 @@ def test_refuses_what_is_wrong(source, message):
 
 
 @pytest.mark.parametrize(
+    ("metric", "fields", "message"),
+    [
+        (
+            AUC,
+            {"binarize": {"class_ids": {"values": [-1]}}},
+            r"binarize\.class_ids has -1; expecte",
+        ),
+        (
+            AUC,
+            {"aggregate": {}},
+            r"metrics_specs\[0\]\.aggregate has no type; expected one of micr",
+        ),
+        (AUC, {"aggregate": {"macro_average": True}}, r"aggregate needs class_weights"),
+        (
+            AUC,
+            {"aggregate": {"micro_average": True, "top_k_list": {"values": [0]}}},
+            r"expected k from 1",
+        ),
+        (AUC, {"query_key": "q"}, r"AUC isn't computed by query"),
+        (AUC, {"output_names": [""], "query_key": "q"}, r"isn't computed by query"),
+        (
+            {"class_name": "CategoricalAccuracy"},
+            {"aggregate": {"micro_average": True}},
+            r"binarize and aggregate don't apply to CategoricalAccuracy",
+        ),
+        (
+            {"class_name": "CalibrationPlot", "threshold": AUC["threshold"]},
+            {},
+            r"'calibration_plot' has a threshold, but is more than one number",
+        ),
+        (
+            {"class_name": "CalibrationPlot"},
+            {"aggregate": {"macro_average": True, "class_weights": {"0": 1.0}}},
+            r"CalibrationPlot has no average over classes",
+        ),
+    ],
+)
+def test_refuses_what_can_not_be_computed(metric, fields, message):
+    with pytest.raises(ConfigurationError, match=message):
+        read_eval_config(metrics_spec(metric, **fields))
+
+
+@pytest.mark.parametrize(
     ("source", "path"),
     [
         (config(cross_slicing_specs=[{}]), "cross_slicing_specs"),
@@ -269,9 +312,57 @@ def test_changes_alone_deadlock_where_first_models_are_refused():
         check_can_bless(source, "refuse")
 
 
+def test_no_thresholds_may_be_meant():
+    check_can_bless(metrics_spec({"class_name": "AUC"}), without_thresholds=True)
+    with pytest.raises(ConfigurationError, match="has thresholds, and was said to be without"):
+        check_can_bless(config(), without_thresholds=True)
+
+
 def test_names_the_first_run_policies():
     with pytest.raises(ConfigurationError, match="first_run is 'maybe'; expected 'bless' or"):
         check_can_bless(config(), "maybe")
+
+
+@pytest.mark.parametrize(
+    ("metrics_specs", "names"),
+    [
+        ({"binarize": {"class_ids": {"values": [0, 2]}}}, ["auc (class_id 0)", "auc (class_id 2)"]),
+        ({"binarize": {"k_list": {"values": [1]}}}, ["auc (k 1)"]),
+        ({"aggregate": {"micro_average": True}}, ["auc (micro_average)"]),
+        (
+            {"aggregate": {"macro_average": True, "class_weights": {"0": 1.0, "1": 2.0}}},
+            ["auc (macro_average)"],
+        ),
+        (
+            {"aggregate": {"weighted_macro_average": True, "top_k_list": {"values": [2]}}},
+            ["auc (weighted_macro_average, top_k 2)"],
+        ),
+        (
+            {"output_names": ["a", "b"], "example_weights": {"weighted": True, "unweighted": True}},
+            [
+                "auc (output a)", "auc (output a, unweighted)",
+                "auc (output b)", "auc (output b, unweighted)",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_names_the_variants_of_a_metric_and_puts_its_threshold_on_each(metrics_specs, names):
+    model_spec = {"label_key": "late", "example_weight_key": "w"}
+    spec = {"metrics": [AUC], **metrics_specs}
+    read = read_eval_config(config(model_specs=[model_spec], metrics_specs=[spec]))
+    assert [metric.name for metric in read.metrics] == names
+    assert [threshold.metric for threshold in read.thresholds] == names
+
+
+def test_thresholds_go_to_fairness_indicators_by_name():
+    fairness = {"class_name": "FairnessIndicators", "config": {"thresholds": [0.5]}}
+    name = "fairness_indicators_metrics/false_positive_rate@0.5"
+    limit = {name: {"value_threshold": {"upper_bound": 0.2}}}
+    read = read_eval_config(metrics_spec(fairness, thresholds=limit))
+    assert [threshold.metric for threshold in read.thresholds] == [name]
+    fairness["threshold"] = limit[name]
+    with pytest.raises(ConfigurationError, match=r"several metrics with one threshold; put it int"):
+        read_eval_config(metrics_spec(fairness))
 
 
 def test_a_threshold_may_name_one_of_the_slices_that_are_made():

@@ -102,6 +102,17 @@ def test_a_miss_is_a_verdict_not_an_error(judged):
     assert "below the bound 0.990" in blessing.failures[0].message
 
 
+def test_nothing_is_judged_only_on_purpose(judged, write_examples):
+    examples = write_examples(rows())
+    measured_only = config()
+    measured_only["metrics_specs"][0]["metrics"][0].pop("threshold")
+    with pytest.raises(ConfigurationError, match="has no thresholds"):
+        judged(examples, measured_only)
+    blessing = judged(examples, measured_only, without_thresholds=True)
+    assert blessing.blessed
+    assert [finding.check for finding in blessing.findings] == ["no_thresholds"]
+
+
 def test_measures_each_slice(judged):
     sliced = config(slicing_specs=[{}, {"feature_keys": ["origin"]}])
     metrics = metrics_of(judged(eval_config=sliced))
@@ -120,7 +131,7 @@ def test_batches_do_not_matter(judged, write_examples, monkeypatch):
 
     whole = metrics_of(judged(examples, sliced))
     reader = functools.partial(ExampleReader, batch_size=7)
-    monkeypatch.setattr("components.evaluator.evaluation.ExampleReader", reader)
+    monkeypatch.setattr("components.evaluator.measurement.ExampleReader", reader)
     assert metrics_of(judged(examples, sliced)) == whole
 
 
@@ -239,15 +250,17 @@ def test_nan_predictions_are_never_blessed(judged):
     assert metrics_of(blessing)[()]["metrics"]["auc"] == {"candidate": None}
 
 
-def test_a_slice_key_that_does_not_exist_fails_its_threshold(judged, caplog):
+def test_a_slice_key_that_does_not_exist_fails_its_threshold(judged, write_examples, caplog):
+    examples = write_examples(rows())
     per_slice = config(slicing_specs=[{"feature_keys": ["nope"]}])
     metric = per_slice["metrics_specs"][0]["metrics"][0]
     metric["per_slice_thresholds"] = [
         {"slicing_specs": [{"feature_keys": ["nope"]}], "threshold": metric.pop("threshold")}
     ]
-    blessing = judged(eval_config=per_slice)
+    blessing = judged(examples, per_slice)
     assert not blessing.blessed
     assert blessing.findings[0].check == "slice_missing"
+    assert judged(examples, per_slice, missing_slice="pass").blessed
     assert "no example has the feature 'nope' to slice by" in caplog.text
 
 
@@ -307,18 +320,18 @@ def test_refuses_other_bytes_than_the_record_names(judged, score_model):
 def test_refuses_a_model_that_changes_while_it_is_measured(
     judged, score_model, tmp_path, monkeypatch
 ):
-    from components.evaluator import evaluation
+    from components.evaluator import measurement
 
     model = tmp_path / "model"
     shutil.copytree(score_model().uri, model)
-    measure = evaluation.tally_examples
+    measure = measurement.tally_examples
 
     def tamper(*arguments):
         (model / "assets.extra").mkdir()
         (model / "assets.extra" / "new").write_bytes(b"x")
         return measure(*arguments)
 
-    monkeypatch.setattr(evaluation, "tally_examples", tamper)
+    monkeypatch.setattr(measurement, "tally_examples", tamper)
     with pytest.raises(InvalidModelError, match="which changed while it was evaluated"):
         judged(model=model)
 
