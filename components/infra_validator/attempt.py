@@ -114,8 +114,10 @@ class Attempts:
                 for finding in check(self._trial(server, offline, limit)):
                     findings.append(finding)
         except ServerUnavailableError:
-            server.stop()
-            _relay_log(server.log_path)
+            try:
+                server.stop()
+            finally:
+                _relay_log(server.log_path)
             raise
         except UndecidedFault as fault:
             server.stop()

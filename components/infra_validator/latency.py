@@ -18,7 +18,7 @@ NUM_REQUESTS = 200
 """Enough that two lie above the 99th percentile."""
 NUM_CLIENTS = 4
 MAX_SECONDS = 10.0
-"""Of each of the two measurements of a signature; a slow model is asked less often."""
+"""Of each measurement of a signature; a slow model is asked less often."""
 
 
 def check_latency(conversation: Conversation) -> Iterator[Finding]:
@@ -33,9 +33,8 @@ def check_latency(conversation: Conversation) -> Iterator[Finding]:
 
 def _check_signature(conversation: Conversation, name: str) -> Iterator[Finding]:
     questions = _questions(conversation, name)
-    for _ in range(NUM_WARMUP_REQUESTS):
-        conversation.ask("latency", next(questions))
-    milliseconds = _measure_latency(conversation, questions)
+    _measure_latency(conversation, questions, NUM_WARMUP_REQUESTS)
+    milliseconds = _measure_latency(conversation, questions, NUM_REQUESTS)
     bounds = conversation.trial.settings.max_latency_milliseconds or {}
     for percentile in PERCENTILES:
         rank = float(percentile[1:])
@@ -49,10 +48,12 @@ def _questions(conversation: Conversation, name: str) -> Iterator[Question]:
     return (Question(name, row, row + 1) for row in rows)
 
 
-def _measure_latency(conversation: Conversation, questions: Iterator[Question]) -> list[float]:
+def _measure_latency(
+    conversation: Conversation, questions: Iterator[Question], num_requests: int
+) -> list[float]:
     milliseconds: list[float] = []
     end = time.monotonic() + MAX_SECONDS
-    while len(milliseconds) < NUM_REQUESTS and (time.monotonic() < end or not milliseconds):
+    while len(milliseconds) < num_requests and (time.monotonic() < end or not milliseconds):
         question = next(questions)
         begin = time.perf_counter()
         conversation.ask("latency", question)
@@ -94,23 +95,28 @@ def _throughput_finding(
 
 def _measure_throughput(conversation: Conversation, questions: Iterator[Question]) -> float:
     """Return answered requests per second."""
-    taken = iter(range(NUM_REQUESTS))
+    asked = itertools.islice(questions, NUM_REQUESTS)
     lock = threading.Lock()
+    stopped = threading.Event()
     begin = time.monotonic()
     end = begin + MAX_SECONDS
 
     def take() -> Question | None:
         with lock:
-            in_time = time.monotonic() < end
-            return next(questions) if in_time and next(taken, None) is not None else None
+            is_over = stopped.is_set() or time.monotonic() > end
+            return None if is_over else next(asked, None)
 
     def work() -> int:
         count = 0
         while (question := take()) is not None:
-            conversation.ask("throughput", question)
+            conversation.ask("throughput", question, num_clients=NUM_CLIENTS)
             count += 1
         return count
 
-    with ThreadPoolExecutor(NUM_CLIENTS) as pool:
+    pool = ThreadPoolExecutor(NUM_CLIENTS)
+    try:
         answered = sum(pool.map(lambda _: work(), range(NUM_CLIENTS)))
+    finally:
+        stopped.set()  # whoever is ended here doesn't wait for answers
+        pool.shutdown(wait=False)
     return answered / (time.monotonic() - begin)

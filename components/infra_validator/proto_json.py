@@ -13,7 +13,8 @@ from components.errors import ConfigurationError
 from components.record_codec import shown
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
-_WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
+_WHOLE = re.compile(r"-?\d{1,19}(\.0+)?", re.ASCII)
+_MAX_INT32 = (1 << 31) - 1
 
 
 class ProtoObject:
@@ -83,23 +84,24 @@ class ProtoObject:
             raise ConfigurationError(f"{self.path(name)} is {shown(value)}; expected true or false")
         return value
 
-    def count(self, name: str, default: int | None = None) -> int | None:
-        """Return a whole number from 1 up."""
+    def count(self, name: str) -> int | None:
+        """Return a whole number from 1 to the largest int32."""
         value = self._fields.get(name)
         if value is None:
-            return default
+            return None
         number = _whole(value)
-        if number is None or number < 1:
+        if number is None or not 1 <= number <= _MAX_INT32:
             raise ConfigurationError(
-                f"{self.path(name)} is {shown(value)}; expected a whole number from 1 up"
+                f"{self.path(name)} is {shown(value)}; expected a whole number from 1 up to "
+                f"{_MAX_INT32}"
             )
         return number
 
-    def positive(self, name: str, default: float | None = None) -> float | None:
+    def positive(self, name: str) -> float | None:
         """Return a finite number above 0."""
         value = self._fields.get(name)
         if value is None:
-            return default
+            return None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value) or value <= 0:
             raise ConfigurationError(

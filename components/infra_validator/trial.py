@@ -56,13 +56,16 @@ class Conversation:
     def __post_init__(self) -> None:
         self._deadline = Deadline.after(MAX_ASKING_SECONDS)
 
-    def call(self, check: str, what: str, ask: Callable[[Deadline], T]) -> T:
+    def call(
+        self, check: str, what: str, ask: Callable[[Deadline], T], *, num_clients: int = 1
+    ) -> T:
         """Ask for something, with a deadline.
 
         Args:
             check: the finding that fails if there is no answer.
             what: what was asked, for the message.
             ask: gets the deadline.
+            num_clients: how many ask at once; each may take as many times longer.
         """
         if self._deadline.is_over:
             raise UndecidedFault(
@@ -70,9 +73,9 @@ class Conversation:
                 f"{MAX_ASKING_SECONDS:g} s; the next was {what}.",
             )  # fmt: skip
         server = self.trial.server
-        seconds = min(self.trial.settings.max_request_seconds, self._deadline.left)
+        seconds = num_clients * self.trial.settings.max_request_seconds
         try:
-            return ask(Deadline.after(seconds))
+            return ask(Deadline.after(min(seconds, self._deadline.left)))
         except ServerUnavailableError as error:
             raise unreachable(check, error, server) from error
         except AnswerError as error:
@@ -83,7 +86,7 @@ class Conversation:
                 f"{quote_log(server.log_path)}",
             ) from error
 
-    def ask(self, check: str, question: Question) -> Outputs:
+    def ask(self, check: str, question: Question, *, num_clients: int = 1) -> Outputs:
         """Ask a question; see `call`."""
         name = question.signature_name
         inputs = self.inputs_of(question)
@@ -91,6 +94,7 @@ class Conversation:
             check,
             f"rows {question.start} to {question.stop - 1} to signature {name!r}",
             lambda deadline: self.client.predict(name, inputs, deadline),
+            num_clients=num_clients,
         )
 
     def inputs_of(self, question: Question) -> Outputs:
