@@ -95,7 +95,7 @@ def _of_keras(
             keras.tree.map_structure(lambda item: keras.KerasTensor(item.shape, item.dtype), spec)
         )
     arguments = find_training_arguments(model, hyperparameters)
-    regularized = [v for v in model.trainable_variables if v.regularizer is not None]
+    losses = list(_regularization_losses(model))
     num_losses = []
 
     def compute(inputs: Any, training: bool, **values: Any) -> Any:
@@ -110,10 +110,10 @@ def _of_keras(
         input_spec=spec,
         variables=_with_captured(call, [variable.value for variable in model.variables]),
         trainable_variables=[variable.value for variable in model.trainable_variables],
-        regularization_losses=[_loss(variable) for variable in regularized],
+        regularization_losses=losses,
         resources=find_resources(model),
         arguments=arguments,
-        num_lost_losses=max(num_losses) - len(regularized),
+        num_lost_losses=max(num_losses) - len(losses),
     )
 
 
@@ -132,9 +132,18 @@ def _keras_spec(model: Any) -> Any:
     )
 
 
-def _loss(variable: Any) -> Any:
-    """Return a function without arguments: what the variable's regularizer adds to the loss."""
+def _regularization_losses(model: Any) -> Iterator[Any]:
+    """Yield functions without arguments: of weights, and of reused SavedModels inside."""
+    for layer in model._flatten_layers():
+        if layer.trainable:
+            for loss in getattr(layer, "regularization_losses", ()):
+                yield tf.function(loss, input_signature=[], autograph=False)
+    for variable in model.trainable_variables:
+        if variable.regularizer is not None:
+            yield _weight_loss(variable)
 
+
+def _weight_loss(variable: Any) -> Any:
     def regularization_loss() -> Any:
         return tf.convert_to_tensor(variable.regularizer(variable.value))
 

@@ -7,50 +7,6 @@ import pytest
 
 from components.errors import ConfigurationError
 
-ROWS = np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(3, 4)
-
-
-@pytest.fixture(scope="module")
-def model():
-    """Dense, normalized, dropped out; trained a little with an optimizer that regularizes."""
-    import keras
-
-    keras.utils.set_random_seed(1)
-    inputs = keras.Input((4,), name="row")
-    hidden = keras.layers.Dense(8, kernel_regularizer=keras.regularizers.L2(0.01), name="hidden")(
-        inputs
-    )
-    hidden = keras.layers.BatchNormalization(name="normal")(hidden)
-    hidden = keras.layers.Dropout(0.5, name="dropout")(hidden)
-    model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(hidden))
-    model.compile(keras.optimizers.Ftrl(l1_regularization_strength=0.25), "mse")
-    rng = np.random.default_rng(0)
-    model.fit(rng.normal(size=(64, 4)), rng.normal(size=(64, 2)), verbose=0)
-    return model
-
-
-@pytest.fixture(scope="module")
-def exported(model, tmp_path_factory):
-    import tensorflow as tf
-
-    from components.saved_model.export import export
-    from components.saved_model.serving_signature import raw_tensors, serialized_examples
-
-    def answer(features):
-        return {"logits": model(features["row"], training=False)}
-
-    return export(
-        model,
-        tmp_path_factory.mktemp("export") / "model",
-        signatures={
-            "serving_default": serialized_examples(
-                answer, {"row": tf.io.FixedLenFeature([4], tf.float32)}
-            ),
-            "serving_raw": raw_tensors(answer, {"row": tf.TensorSpec([None, 4], tf.float32)}),
-        },
-        hyperparameters={"dropout_rate": "drop*.rate", "momentum": "normal.momentum"},
-    )
-
 
 @pytest.fixture
 def loaded(exported):
@@ -68,36 +24,36 @@ def example(row):
     ).SerializeToString()
 
 
-def test_serves_examples_and_raw_tensors(model, exported):
+def test_serves_examples_and_raw_tensors(model, exported, rows):
     from components.saved_model.session import ServingSession
 
-    expected = model.predict(ROWS, verbose=0)
+    expected = model.predict(rows, verbose=0)
     with ServingSession(exported) as session:
         assert set(session.signatures) == {"serving_default", "serving_raw"}
-        serialized = np.array([example(row) for row in ROWS], object)
+        serialized = np.array([example(row) for row in rows], object)
         by_example = session.run("serving_default", {"examples": serialized})
-        raw = session.run("serving_raw", {"row": ROWS})
+        raw = session.run("serving_raw", {"row": rows})
     np.testing.assert_allclose(by_example["logits"], expected, atol=1e-6)
     np.testing.assert_allclose(raw["logits"], expected, atol=1e-6)
 
 
-def test_call_is_inference_unless_told_to_train(model, loaded):
-    expected = model.predict(ROWS, verbose=0)
-    np.testing.assert_allclose(loaded(ROWS), expected, atol=1e-6)
-    np.testing.assert_allclose(loaded(ROWS, training=False), expected, atol=1e-6)
+def test_call_is_inference_unless_told_to_train(model, loaded, rows):
+    expected = model.predict(rows, verbose=0)
+    np.testing.assert_allclose(loaded(rows), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded(rows, training=False), expected, atol=1e-6)
 
 
-def test_training_updates_the_moving_statistics_as_keras_does(model, loaded):
+def test_training_updates_the_moving_statistics_as_keras_does(model, loaded, rows):
     means = {v.path: v.numpy() for v in model.variables}
     kernel, bias = means["hidden/kernel"], means["hidden/bias"]
-    expected = 0.99 * means["normal/moving_mean"] + 0.01 * (ROWS @ kernel + bias).mean(axis=0)
-    loaded(ROWS, training=True)
+    expected = 0.99 * means["normal/moving_mean"] + 0.01 * (rows @ kernel + bias).mean(axis=0)
+    loaded(rows, training=True)
     (found,) = [v for v in loaded.variables if "moving_mean" in v.name]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_dropout_rate_and_momentum_can_be_given(loaded):
-    many = np.repeat(ROWS[:1], 4000, axis=0)
+def test_dropout_rate_and_momentum_can_be_given(loaded, rows):
+    many = np.repeat(rows[:1], 4000, axis=0)
     (bias,) = [v for v in loaded.variables if v.name.startswith("logits/bias")]
     dropped = loaded(many, training=True, dropout_rate=0.9).numpy() == bias.numpy()
     # All 8 units dropped leaves the bias: 0.9 ** 8 of the rows; at the default of 0.5, 0.4 %.
@@ -106,7 +62,7 @@ def test_dropout_rate_and_momentum_can_be_given(loaded):
     assert by_default[:, 0].mean() == pytest.approx(0.5**8, abs=0.01)
     (mean,) = [v for v in loaded.variables if "moving_mean" in v.name]
     before = mean.numpy()
-    loaded(ROWS, training=True, momentum=1.0)
+    loaded(rows, training=True, momentum=1.0)
     np.testing.assert_array_equal(mean, before)
 
 
@@ -133,11 +89,11 @@ def test_checkpoint_holds_nothing_else_than_the_model(model, exported):
     assert len(saved) == len(model.variables)
 
 
-def test_gradients_reach_each_trainable_variable(loaded):
+def test_gradients_reach_each_trainable_variable(loaded, rows):
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(loaded(ROWS, training=True)))
+        loss = tf.reduce_sum(tf.square(loaded(rows, training=True)))
     assert all(g is not None for g in tape.gradient(loss, loaded.trainable_variables))
 
 
