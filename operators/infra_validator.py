@@ -21,10 +21,15 @@ class InfraValidatorOperator(BaseOperator):
     Args:
         model: a `Model` record. (templated)
         examples: an `Examples` record to take requests from. (templated)
-        serving_spec: TFX's ServingSpec as JSON; ``{"local_process": {}}`` starts the server that
-            comes with this project. (templated)
-        validation_spec: TFX's ValidationSpec as JSON. (templated)
-        request_spec: TFX's RequestSpec as JSON. (templated)
+        serving_spec: TFX's ServingSpec as JSON. ``{"local_process": {}}`` starts the server that
+            comes with this project; ``{"tensorflow_serving": {"tags": [...], "digests": [...]},
+            "local_docker": {}}`` starts containers, each of which must pass. ``resources`` (for
+            instance ``{"memory": "2Gi"}``) is what a server may take. (templated)
+        validation_spec: TFX's ValidationSpec as JSON, and ``max_request_time_seconds``,
+            ``max_latency_milliseconds`` by percentile, ``min_requests_per_second``, ``op_policy``
+            (``warn``, ``refuse``). (templated)
+        request_spec: TFX's RequestSpec as JSON. With ``make_warmup`` the blessing carries the model
+            that is to be pushed, with warm-up requests that hold real examples. (templated)
 
     Returns the `Blessing` record.
     """
