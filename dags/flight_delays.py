@@ -28,6 +28,7 @@ MODEL = ModelSettings(
     time_column="time_hour",
     interval="@monthly",
     module_file="models/flight_delays/module.py",
+    schema_file="models/flight_delays/schema.pbtxt",
     train_args={"num_steps": "{{ params.train_steps }}"},
     hyperparameters={
         "learning_rate": "{{ params.learning_rate }}",

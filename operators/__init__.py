@@ -10,6 +10,7 @@ from typing import Any
 _MODULES = {
     "EvaluatorOperator": "evaluator",
     "ExampleGenOperator": "example_gen",
+    "ExampleValidatorOperator": "example_validator",
     "InfraValidatorOperator": "infra_validator",
     "HoldOperator": "serving_control",
     "PinOperator": "serving_control",
@@ -18,13 +19,16 @@ _MODULES = {
     "ReportOperator": "report",
     "ResumeOperator": "serving_control",
     "RollbackOperator": "rollback",
+    "SchemaGenOperator": "schema_gen",
     "ServingLintOperator": "serving_control",
     "ServingStatusOperator": "serving_control",
+    "StatisticsGenOperator": "statistics_gen",
     "TrainerOperator": "trainer",
 }
 __all__ = [
     "EvaluatorOperator",
     "ExampleGenOperator",
+    "ExampleValidatorOperator",
     "HoldOperator",
     "InfraValidatorOperator",
     "PinOperator",
@@ -33,8 +37,10 @@ __all__ = [
     "ReportOperator",
     "ResumeOperator",
     "RollbackOperator",
+    "SchemaGenOperator",
     "ServingLintOperator",
     "ServingStatusOperator",
+    "StatisticsGenOperator",
     "TrainerOperator",
 ]
 

@@ -4,6 +4,10 @@
 
     example_gen → trainer ─┬→ evaluator ───────┬→ pusher → report
                            └→ infra_validator ─┘
+
+With a schema, what stands before the trainer judges the data; a refusal skips all that follows::
+
+    example_gen → statistics_gen → schema_gen → example_validator → trainer
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +21,12 @@ from operators import settings
 from operators.artifact_path import encode
 from operators.evaluator import EvaluatorOperator
 from operators.example_gen import ExampleGenOperator
+from operators.example_validator import ExampleValidatorOperator
 from operators.infra_validator import InfraValidatorOperator
 from operators.pusher import PusherOperator
 from operators.report import ReportOperator
+from operators.schema_gen import SchemaGenOperator
+from operators.statistics_gen import StatisticsGenOperator
 from operators.trainer import TrainerOperator
 
 DEFAULT_ARGUMENTS: Mapping[str, Any] = {
@@ -37,6 +44,7 @@ class Timeouts:
     """How long each task may take before it is stopped, and retried."""
 
     example_gen: timedelta = timedelta(hours=1)
+    data_validation: timedelta = timedelta(hours=1)
     trainer: timedelta = timedelta(hours=6)
     evaluator: timedelta = timedelta(hours=1)
     infra_validator: timedelta = timedelta(minutes=30)
@@ -60,6 +68,9 @@ class ModelSettings:
     features: Sequence[str] | None = None
     module_file: str
     """With ``run_fn``; relative to the DAG bundle."""
+    schema_file: str | None = None
+    """A ``schema.pbtxt`` that the data must be as; relative to the DAG bundle. None: no such
+    check."""
     train_args: Mapping[str, Any] = field(default_factory=dict)
     eval_args: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
@@ -93,8 +104,10 @@ def training_pipeline(model: ModelSettings) -> ReportOperator:
         The last task; what comes before hangs on it.
     """
     examples = _example_gen(model)
-    trainer = _trainer(model, examples.output)
+    data_blessing = _data_blessing(model, examples.output)
+    trainer = _trainer(model, examples.output, data_blessing)
     blessings = [
+        *([] if data_blessing is None else [data_blessing]),
         _evaluator(model, trainer.output, examples.output).output,
         _infra_validator(model, trainer.output, examples.output).output,
     ]
@@ -117,7 +130,31 @@ def _example_gen(model: ModelSettings) -> ExampleGenOperator:
     )
 
 
-def _trainer(model: ModelSettings, examples: Any) -> TrainerOperator:
+def _data_blessing(model: ModelSettings, examples: Any) -> Any:
+    if model.schema_file is None:
+        return None
+    shared = {
+        "examples": examples,
+        "baseline": model.base_directory,
+        "execution_timeout": model.timeouts.data_validation,
+    }
+    statistics = StatisticsGenOperator(task_id="statistics_gen", **shared)
+    schema = SchemaGenOperator(
+        task_id="schema_gen",
+        statistics=statistics.output,
+        schema_file=model.schema_file,
+        execution_timeout=model.timeouts.data_validation,
+    )
+    validator = ExampleValidatorOperator(
+        task_id="example_validator",
+        statistics=statistics.output,
+        schema=schema.output,
+        **shared,
+    )
+    return validator.output
+
+
+def _trainer(model: ModelSettings, examples: Any, data_blessing: Any) -> TrainerOperator:
     return TrainerOperator(
         task_id="trainer",
         module_file=model.module_file,
@@ -125,6 +162,7 @@ def _trainer(model: ModelSettings, examples: Any) -> TrainerOperator:
         train_args=model.train_args,
         eval_args=model.eval_args,
         hyperparameters=model.hyperparameters,
+        data_blessing=data_blessing,
         execution_timeout=model.timeouts.trainer,
         **settings.training_placement(),
     )

@@ -14,6 +14,7 @@ from operators._component_task import (
     upstream_record,
 )
 from operators._process import ChildProcess
+from operators.data_gate import check_data
 
 
 class TrainerOperator(BaseOperator):
@@ -27,6 +28,8 @@ class TrainerOperator(BaseOperator):
         hyperparameters: what ``fn_args.hyperparameters`` holds. (templated)
         custom_config: what ``fn_args.custom_config`` holds. (templated)
         base_model: a `Model` record to start from. (templated)
+        data_blessing: the output of `ExampleValidatorOperator`; if given, nothing is trained
+            unless it is positive and for these examples. (templated)
 
     Returns the `Model` record.
     """
@@ -39,9 +42,18 @@ class TrainerOperator(BaseOperator):
         "hyperparameters",
         "custom_config",
         "base_model",
+        "data_blessing",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("examples", "train_args", "eval_args", "hyperparameters", "custom_config", "base_model"),
+        (
+            "examples",
+            "train_args",
+            "eval_args",
+            "hyperparameters",
+            "custom_config",
+            "base_model",
+            "data_blessing",
+        ),
         "json",
     )
     ui_color = "#e6f4ea"
@@ -56,6 +68,7 @@ class TrainerOperator(BaseOperator):
         hyperparameters: Mapping[str, Any] | None = None,
         custom_config: Mapping[str, Any] | None = None,
         base_model: Any = None,
+        data_blessing: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,15 +79,21 @@ class TrainerOperator(BaseOperator):
         self.hyperparameters = hyperparameters
         self.custom_config = custom_config
         self.base_model = base_model
+        self.data_blessing = data_blessing
+        self._is_gated = data_blessing is not None
         self._child = ChildProcess()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Train."""
         with task_boundary():
             base = self.base_model
+            examples = upstream_record("examples", self.examples, Examples)
+            check_data(
+                self.data_blessing, is_wired=self._is_gated, examples=examples, context=context
+            )
             flags = {
                 "module_file": resolve_path(self.module_file, context),
-                "examples": upstream_record("examples", self.examples, Examples),
+                "examples": examples,
                 "train_args": json_object("train_args", self.train_args),
                 "eval_args": json_object("eval_args", self.eval_args),
                 "hyperparameters": json_object("hyperparameters", self.hyperparameters),

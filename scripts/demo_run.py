@@ -15,7 +15,10 @@ from scripts.airflow_client import ENDED, AirflowClient
 DAG_ID = "flight_delays"
 RUN_TIMEOUT_SECONDS = 900.0
 POLL_SECONDS = 0.5
-TASKS = ("example_gen", "trainer", "evaluator", "infra_validator", "pusher", "report")
+TASKS = (
+    *("example_gen", "statistics_gen", "schema_gen", "example_validator"),
+    *("trainer", "evaluator", "infra_validator", "pusher", "report"),
+)
 WORTH_A_LINE = frozenset(
     {"running", "success", "skipped", "failed", "up_for_retry", "upstream_failed"}
 )

@@ -7,7 +7,8 @@ import pytest
 
 from components.serving_folder import ServingFolder
 
-ALL = ("example_gen", "trainer", "evaluator", "infra_validator", "pusher", "report")
+DATA = ("statistics_gen", "schema_gen", "example_validator")
+ALL = ("example_gen", *DATA, "trainer", "evaluator", "infra_validator", "pusher", "report")
 
 
 @pytest.fixture(scope="session")
@@ -129,3 +130,21 @@ def test_a_backfill_trains_and_judges_but_publishes_nothing(run_dag, folder, mon
     assert "backfill_push" in xcom(run, "report")["headline"]
     assert "data interval 2013" in xcom(run, "example_gen", "window_rule")
     assert folder.live() is None
+
+
+def test_bad_data_cost_no_training_and_the_reason_is_shown(run_dag, folder):
+    run = run_dag({"validate": "refuse"}, logical_date=datetime(2013, 2, 1, tzinfo=UTC))
+
+    skipped = ("trainer", "evaluator", "infra_validator", "pusher")
+    expected = {**dict.fromkeys(ALL, "success"), **dict.fromkeys(skipped, "skipped")}
+    assert states(run) == expected
+    assert str(run.state) == "success"
+    assert folder.live() is None
+    refusal = xcom(run, "trainer", "refusal")
+    assert [finding["check"] for finding in refusal["findings"]] == [
+        "data_not_blessed",
+        "int_type_big_int",
+    ]
+    headline = xcom(run, "report")["headline"]
+    assert headline.startswith("REFUSED by trainer: data_not_blessed")
+    assert "as great as 8019" in headline

@@ -12,7 +12,13 @@ from tests.airflow_home import REPOSITORY
 
 HEAVY = ("tensorflow", "keras", "docker", "apache_beam", "tfx_bsl", "tensorflow_transform")
 EDGES = {
-    "example_gen": {"trainer", "evaluator", "infra_validator", "pusher"},
+    "example_gen": {
+        *("statistics_gen", "example_validator", "trainer", "evaluator", "infra_validator"),
+        "pusher",
+    },
+    "statistics_gen": {"schema_gen", "example_validator"},
+    "schema_gen": {"example_validator"},
+    "example_validator": {"trainer", "pusher"},
     "trainer": {"evaluator", "infra_validator", "pusher"},
     "evaluator": {"pusher"},
     "infra_validator": {"pusher"},

@@ -1,6 +1,6 @@
 """Stands in for a component's command line: contracts.md's flags, exit codes and layouts, no work.
 
-``FAKE_COMPONENTS`` holds a JSON object of component → behaviour: ``refuse`` (exit code 3),
+``FAKE_COMPONENTS`` holds a JSON object of component, or verb → behaviour: ``refuse`` (exit code 3),
 ``fault`` (1), ``usage`` (2). What it was called with is kept as ``arguments.json`` in the output.
 The pusher is never faked.
 """
@@ -19,7 +19,9 @@ from components.records import (
     Inputs,
     Model,
     Refusal,
+    Schema,
     Split,
+    Statistics,
     Subject,
     Validator,
     Window,
@@ -45,6 +47,28 @@ def example_gen(flags: dict[str, str], directory: Path, final: Path, verdict: bo
     (directory / "Split-train" / "data").write_text(str(window))
     digest = artifacts.digest(directory)
     return Examples(str(final), {"train": Split("Split-train/*", 1000)}, digest, window)
+
+
+def statistics(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
+    del verdict
+    examples = records.load(flags["examples"])
+    (directory / "Split-train").mkdir()
+    return Statistics(str(final), artifacts.digest(directory), examples.digest)
+
+
+def schema(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
+    del verdict
+    (directory / "schema.pbtxt").touch()
+    examples_digest = records.load(flags["statistics"]).examples_digest
+    return Schema(str(final), artifacts.digest(directory), examples_digest)
+
+
+def validate(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
+    digest = records.load(flags["examples"]).digest
+    message = "as the schema wants them" if verdict else "feature 'distance' is as great as 8019"
+    finding = Finding("int_type_big_int", verdict, message, metric="distance")
+    subject, validator = Subject("examples", digest), Validator("fake", "1")
+    return Blessing("data", verdict, subject, (finding,), validator, NOW)
 
 
 def trainer(flags: dict[str, str], directory: Path, final: Path, verdict: bool):
@@ -98,6 +122,8 @@ def infra_validator(flags: dict[str, str], directory: Path, final: Path, verdict
 
 def main() -> int:
     name, *arguments = sys.argv[1:]
+    if name == "data_validation":
+        name, *arguments = arguments
     behaviour = json.loads(os.environ.get("FAKE_COMPONENTS", "{}")).get(name)
     if behaviour in ("fault", "usage"):
         sys.stderr.write(f"ERROR components.{name}: broken on purpose\n")
