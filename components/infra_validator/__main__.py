@@ -21,17 +21,30 @@ def build_parser() -> argparse.ArgumentParser:
         help="a Model record, or a SavedModel directory")  # fmt: skip
     add("--examples", required=True, type=command_line.record(Examples), metavar="RECORD",
         help="an Examples record: what to ask")  # fmt: skip
-    add("--serving-spec", required=True, type=command_line.json_object, metavar="JSON",
+    add(
+        "--serving-spec",
+        required=True,
+        type=command_line.json_object,
+        metavar="JSON",
         help='what to start: {"local_process": {}}, or '
-        '{"tensorflow_serving": {"tags": ["2.19.0"]}, "local_docker": {}}; with "resources": {"memory": "2Gi"} and "model_name"')  # fmt: skip
-    add("--validation-spec", type=command_line.json_object, metavar="JSON",
+        '{"tensorflow_serving": {"tags": ["2.19.0"]}, "local_docker": {}}; with '
+        '"resources": {"memory": "2Gi"} and "model_name"',
+    )
+    add(
+        "--validation-spec",
+        type=command_line.json_object,
+        metavar="JSON",
         help='for instance {"max_loading_time_seconds": 300, "num_tries": 5, '
         '"max_latency_milliseconds": {"p99": 50}, "min_requests_per_second": 100, '
-        '"op_policy": "refuse"}')  # fmt: skip
-    add("--request-spec", type=command_line.json_object, metavar="JSON",
+        '"op_policy": "refuse"}',
+    )
+    add(
+        "--request-spec",
+        type=command_line.json_object,
+        metavar="JSON",
         help='for instance {"num_examples": 100, "split_name": "eval", '
-        '"tensorflow_serving": {"signature_names": ["serving_default"]}, '
-        '"make_warmup": true}')  # fmt: skip
+        '"tensorflow_serving": {"signature_names": ["serving_default"]}, "make_warmup": true}',
+    )
     command_line.add_output_argument(parser)
     command_line.add_run_argument(parser)
     return parser
