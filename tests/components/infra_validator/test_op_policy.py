@@ -298,7 +298,9 @@ def test_finds_nothing_in_what_only_computes(saved, compute):
     assert ops(saved(compute)) == []
 
 
-def test_exempts_variables_and_tables_of_the_models_own_assets(saved, tmp_path):
+@pytest.fixture
+def with_tables(saved, tmp_path):
+    """A model with a variable, a table of constants and one of a file that is its asset."""
     import tensorflow as tf
 
     (tmp_path / "words").write_text("a\nb\n")
@@ -312,15 +314,64 @@ def test_exempts_variables_and_tables_of_the_models_own_assets(saved, tmp_path):
     own = table(tf, words)
     constant = table(tf, tf.lookup.KeyValueTensorInitializer(["a"], tf.constant([1], tf.int64)))
     weight = tf.Variable(tf.constant([1], tf.int64))
-    model = saved(
+    return saved(
         lambda examples: own.lookup(examples) + constant.lookup(examples) * weight,
         tables=[own, constant],
         weight=weight,
     )
-    assert (model / "assets" / "words").is_file()
-    assert (model / "variables" / "variables.index").is_file()
-    assert "InitializeTableFromTextFileV2" in (model / "saved_model.pb").read_text(errors="ignore")
-    assert ops(model) == []
+
+
+def test_exempts_variables_and_tables_of_the_models_own_assets(with_tables):
+    assert (with_tables / "assets" / "words").is_file()
+    assert (with_tables / "variables" / "variables.index").is_file()
+    graph = (with_tables / "saved_model.pb").read_text(errors="ignore")
+    assert "InitializeTableFromTextFileV2" in graph
+    assert ops(with_tables) == []
+
+
+def read_before_it_is_set(nodes):
+    for node in nodes["ReadVariableOp"]:
+        if "^Variable/Assign" in node.input:
+            node.input.remove("^Variable/Assign")
+
+
+def set_to_another_path(nodes):
+    (placeholder,) = (n for n in nodes["Placeholder"] if n.name == "asset_path_initializer")
+    placeholder.op = "Const"
+    placeholder.name = "path"
+    for node in nodes["AssignVariableOp"]:
+        node.input[1] = "path"
+
+
+def shared_with_another_handle(nodes):
+    for handle in nodes["VarHandleOp"]:
+        handle.attr["shared_name"].s = b"same"
+
+
+def changed_by_something_else(nodes):
+    for node in nodes["VarIsInitializedOp"]:
+        node.op = "AssignAddVariableOp"
+    for node in nodes["NoOp"]:
+        node.input.append("^Variable/IsInitialized/VarIsInitializedOp")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        read_before_it_is_set,
+        set_to_another_path,
+        shared_with_another_handle,
+        changed_by_something_else,
+    ],
+)
+def test_an_assets_path_must_be_the_only_thing_that_its_variable_holds(with_tables, edited, change):
+    def edit(graph):
+        nodes = {}
+        for node in graph.graph_def.node:
+            nodes.setdefault(node.op, []).append(node)
+        change(nodes)
+
+    assert ops(edited(with_tables, edit)) == ["InitializeTableFromTextFileV2"]
 
 
 def test_exempts_the_same_of_a_model_of_tensorflow_1(saved_graph, tmp_path):
