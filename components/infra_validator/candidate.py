@@ -61,10 +61,16 @@ def prepare(
         staging: gets ``served_model/`` where warm-up requests are added.
 
     Raises:
-        ConfigurationError: a format that no server takes, or warm-up requests that can't be added.
+        ConfigurationError: a format that no server takes, warm-up requests that can't be added, or
+            an output directory in the model's.
         InvalidModelError: the directory is none, is empty, or hasn't the bytes of the record.
     """
     source = _locate(model)
+    if staging.resolve().is_relative_to(source.resolve()):
+        raise ConfigurationError(
+            f"the output directory is in the model's, {str(source)!r}, and would change it; give "
+            "another --output-dir"
+        )
     if not artifacts.list_files(source):
         raise InvalidModelError(f"{str(source)!r} is empty; expected a SavedModel directory")
     digest = artifacts.digest(source)

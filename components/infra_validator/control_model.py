@@ -115,6 +115,7 @@ def _ask(
 ) -> None:
     client = wait_until_available(server, model_name, Deadline.after(max_loading_seconds))
     with client:
+        client.signatures(Deadline.after(max_request_seconds))
         inputs = {control_model_child.INPUT: strings(_ROWS)}
         answer = client.predict(
             control_model_child.SIGNATURE, inputs, Deadline.after(max_request_seconds)

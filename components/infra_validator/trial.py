@@ -23,6 +23,8 @@ from components.model_server.status import Code
 
 Outputs = dict[str, np.ndarray[Any, Any]]
 T = TypeVar("T")
+_UNDECIDED_CODES = (Code.DEADLINE_EXCEEDED, Code.UNIMPLEMENTED)
+"""A server that is too slow, or doesn't speak TensorFlow Serving's API, answers nobody so."""
 MAX_ASKING_SECONDS = 600.0
 """How long all questions together may take; each has a limit of its own."""
 
@@ -79,7 +81,7 @@ class Conversation:
         except ServerUnavailableError as error:
             raise unreachable(check, error, server) from error
         except AnswerError as error:
-            kind = UndecidedFault if error.code is Code.DEADLINE_EXCEEDED else ModelFault
+            kind = UndecidedFault if error.code in _UNDECIDED_CODES else ModelFault
             raise kind(
                 check,
                 f"Asked {what}, the server answered {error}{_hint(error)}"

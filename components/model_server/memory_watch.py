@@ -7,12 +7,15 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 _SAMPLE_SECONDS = 0.1
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
+_RECLAIMABLE = ("active_file", "inactive_file", "slab_reclaimable")
 _log = logging.getLogger(__name__)
 
 
@@ -73,14 +76,39 @@ class MemoryWatch:
 
 
 def available_memory_bytes() -> int:
-    """Return how much more memory this process may take: of the machine, or of its cgroup."""
+    """Return how much more memory this process may take: of the machine, or of its cgroups (v2)."""
     free = int(psutil.virtual_memory().available)
+    return max(0, min([free, *_free_of_cgroups()]))
+
+
+def _free_of_cgroups() -> Iterator[int]:
+    """Yield what is left of each limit; the file cache counts as free, the kernel gives it back.
+
+    Source: `Documentation/admin-guide/cgroup-v2.rst` of Linux.
+    """
+    for folder in _cgroup_folders():
+        try:
+            limit = (folder / "memory.max").read_text(encoding="ascii").strip()
+            used = int((folder / "memory.current").read_text(encoding="ascii"))
+            stat = (folder / "memory.stat").read_text(encoding="ascii")
+        except OSError:  # the root has no such files; nor has version 1
+            continue
+        if limit != "max":
+            fields = dict(line.split() for line in stat.splitlines())
+            yield int(limit) - used + sum(int(fields.get(name, 0)) for name in _RECLAIMABLE)
+
+
+def _cgroup_folders() -> list[Path]:
+    """Return the folder of this process's cgroup and those above it."""
     try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
-    except OSError:  # no cgroup v2 here
-        return free
-    return free if limit == "max" else max(0, min(free, int(limit) - used))
+        lines = _OWN_CGROUP.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        if line.startswith("0::/"):
+            path = _CGROUPS / line.removeprefix("0::/")
+            return [path, *(each for each in path.parents if each.is_relative_to(_CGROUPS))]
+    return []
 
 
 def _resident_bytes(group: int) -> int:

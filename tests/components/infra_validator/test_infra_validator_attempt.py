@@ -323,6 +323,14 @@ def test_an_empty_directory_is_no_model(judge, tmp_path):
         judge(model=tmp_path / "empty")
 
 
+def test_an_output_directory_in_the_models_is_refused(stage, model, infra_examples):
+    with pytest.raises(ConfigurationError, match="is in the model's"):
+        validate(
+            model=model, examples=infra_examples, serving_spec=LOCAL, output_dir=model / "infra"
+        )
+    assert files(model) == ["saved_model.pb", "variables"]
+
+
 def test_signatures_are_read_as_they_are_written(model):
     signatures = candidate.read_signatures(model)
     assert str(signatures["serving_default"]["examples"]) == "string [-1]"

@@ -82,28 +82,53 @@ def test_it_ends_with_the_process_and_may_be_stopped_again(start):
     assert not watch.exceeded
 
 
-@pytest.mark.parametrize(
-    ("limit", "used", "expected"),
-    [
-        ("max\n", "10\n", 1000),
-        ("600\n", "100\n", 500),
-        ("5000\n", "100\n", 1000),
-        ("5\n", "9\n", 0),
-    ],
-    ids=["no-limit", "limited", "more-than-is-free", "above"],
-)
-def test_free_memory_is_the_machines_or_the_cgroups(tmp_path, monkeypatch, limit, used, expected):
-    (tmp_path / "memory.max").write_text(limit)
-    (tmp_path / "memory.current").write_text(used)
-    monkeypatch.setattr(memory_watch, "_CGROUP", tmp_path)
+@pytest.fixture
+def cgroup(tmp_path, monkeypatch):
+    """Write what Linux says of a cgroup; ours is ``outer/inner``, and 1000 bytes are free."""
+
+    def write(path, limit, used, stat=""):
+        folder = tmp_path / "cgroups" / path
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(stat)
 
     class Machine:
         available = 1000
 
+    (tmp_path / "own").write_text("1:name=systemd:/elsewhere\n0::/outer/inner\n")
+    monkeypatch.setattr(memory_watch, "_OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(memory_watch, "_CGROUPS", tmp_path / "cgroups")
     monkeypatch.setattr(memory_watch.psutil, "virtual_memory", Machine)
+    return write
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "expected"),
+    [("max", 10, 1000), (600, 100, 500), (5000, 100, 1000), (5, 9, 0)],
+    ids=["no-limit", "limited", "more-than-is-free", "above"],
+)
+def test_free_memory_is_the_machines_or_the_cgroups(cgroup, limit, used, expected):
+    cgroup("outer/inner", limit, used)
     assert available_memory_bytes() == expected
 
 
-def test_free_memory_without_cgroups_is_the_machines(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory_watch, "_CGROUP", tmp_path / "none")
-    assert available_memory_bytes() > MEGABYTE
+def test_the_limits_of_the_cgroups_above_count_too(cgroup):
+    cgroup("outer/inner", "max", 10)
+    cgroup("outer", 700, 400)
+    cgroup("other", 1, 1)
+    assert available_memory_bytes() == 300
+
+
+def test_the_file_cache_counts_as_free(cgroup):
+    stat = "anon 50\nfile 540\nactive_file 300\ninactive_file 200\nshmem 40\nslab_reclaimable 5\n"
+    cgroup("outer/inner", 600, 595, stat)
+    assert available_memory_bytes() == 600 - 595 + 505
+
+
+def test_free_memory_without_cgroups_is_the_machines(cgroup, tmp_path, monkeypatch):
+    assert available_memory_bytes() == 1000
+    (tmp_path / "own").write_text("4:memory:/version/1\n")
+    assert available_memory_bytes() == 1000
+    (tmp_path / "own").unlink()
+    assert available_memory_bytes() == 1000
