@@ -19,6 +19,7 @@ ELSEWHERE = "/artifacts"
 CLIENT = "/opt/docker-client"
 TRY_OUT = """
 import json, sys, urllib.request
+from pathlib import Path
 from components.model_server import Docker, DockerSettings, wait_until_available
 from components.model_server.client import Deadline
 
@@ -145,10 +146,23 @@ def worker(docker_client, image, tmp_path, good_model):
 
 
 @pytest.fixture
-def network(docker_client):
-    made = docker_client.networks.create(f"imprimatur-test-{os.getpid()}", internal=True)
-    yield made.name
-    made.remove()
+def make_network(docker_client):
+    made = []
+
+    def make(**options):
+        made.append(docker_client.networks.create(f"imprimatur-test-{os.getpid()}", **options))
+        made[-1].reload()
+        return made[-1]
+
+    yield make
+    for network in made:
+        network.remove()
+
+
+@pytest.fixture
+def network(make_network):
+    """The name of one that leads nowhere."""
+    return make_network(internal=True).name
 
 
 def test_from_a_container_over_a_shared_network(worker, image, network, infra_examples, tmp_path):
@@ -171,15 +185,18 @@ def test_from_a_container_over_a_shared_network(worker, image, network, infra_ex
     assert blessing == records.load(tmp_path / "infra" / "record.json")
 
 
-def test_from_a_container_at_published_ports(worker, image, docker_client, tmp_path):
-    gateway = docker_client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+def test_from_a_container_at_published_ports(worker, image, make_network, tmp_path):
+    network = make_network()
+    gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
     settings = {
         "image": image,
         "pull": "never",
         "host_name": gateway,
         "host_path_map": [[ELSEWHERE, str(tmp_path)]],
     }
-    code, out, err = worker.run("-c", TRY_OUT, f"{ELSEWHERE}/served/m", json.dumps(settings))
+    code, out, err = worker.run(
+        "-c", TRY_OUT, f"{ELSEWHERE}/served/m", json.dumps(settings), network=network.name
+    )
     assert (code, out) == (0, "AVAILABLE\n"), err
 
 
