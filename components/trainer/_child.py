@@ -62,7 +62,7 @@ def _train(spec: ChildSpec) -> ChildResult:
         details={
             "keras": {"version": choice.version, "reason": choice.reason},
             "versions": _versions(),
-            **(_described_output(spec.fn_args) if spec.is_chief else {}),
+            **(_described_output(spec) if spec.is_chief else {}),
         },
     )
 
@@ -121,12 +121,16 @@ def _show(error: BaseException) -> None:
     traceback.print_exception(type(error), error, trace)
 
 
-def _described_output(fn_args: dict[str, Any]) -> dict[str, Any]:
+def _described_output(spec: ChildSpec) -> dict[str, Any]:
     from components.trainer.servable import check_servable
+    from components.trainer.serving_example import serving_examples
 
     _log.info("trained; checking that the model can be served")
-    directory = Path(fn_args["serving_model_dir"])
-    return check_servable(directory, [*fn_args["eval_files"], *fn_args["train_files"]])
+    files = [*spec.fn_args["eval_files"], *spec.fn_args["train_files"]]
+    graph = spec.fn_args["transform_graph_path"]
+    return check_servable(
+        Path(spec.fn_args["serving_model_dir"]), serving_examples(spec.serving_files, files, graph)
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -22,6 +22,8 @@ class ChildSpec:
     """What the training is made of, besides the module: a retry of the same resumes."""
     resume_root: str | None = None
     """Where a retry finds the run folders of earlier tries; None starts afresh."""
+    serving_files: list[str] = field(default_factory=list)
+    """Patterns of examples as a server gets them, where those trained on are others."""
     is_chief: bool = True
     """Of several workers, the one whose model counts."""
 

@@ -78,7 +78,7 @@ def _children(item: Any) -> list[Any]:
     if isinstance(item, dict):
         return list(item.values())
     children = getattr(item, "_trackable_children", None)
-    return list(children("savedmodel").values()) if callable(children) else []
+    return list(children("checkpoint").values()) if callable(children) else []
 
 
 def _saving(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,29 +1,30 @@
 """Checks that what a training wrote can be served: loaded, asked, and asked a real example."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from components.errors import DataError, InvalidModelError, PredictionError
+from components.errors import InvalidModelError, PredictionError
 from components.saved_model.session import ServingSession, Signature, TensorSpec
 from components.trainer.reachable_variable import reachable_variables, uninitialized
+from components.trainer.serving_example import ServingExample
 
 
-def check_servable(directory: Path, example_files: list[str]) -> dict[str, Any]:
+def check_servable(directory: Path, examples: Iterable[ServingExample]) -> dict[str, Any]:
     """Load the model as TensorFlow Serving would, and have it answer one example.
 
     It isn't asked if its default signature takes something else than serialized examples.
 
     Args:
         directory: what ``run_fn`` got as ``serving_model_dir``.
-        example_files: patterns of TFRecord files.
+        examples: what to ask; it must be able to answer one of them, if there are some.
 
     Returns:
         ``signatures`` with the specs of their inputs and outputs, ``num_variables`` and
-        ``num_parameters`` that they reach, and whether the model ``answered`` an example.
+        ``num_parameters`` that they reach, and which example was ``answered``, null if none was
+        asked.
 
     Raises:
         InvalidModelError: no SavedModel, one that can't be loaded, without ``serving_default``, or
@@ -40,13 +41,10 @@ def check_servable(directory: Path, example_files: list[str]) -> dict[str, Any]:
             )
         signature = session.signature()
         num_parameters = _check_variables(session)
-        example = _first_example(example_files) if signature.takes_examples else None
-        if example is not None:
-            _check_answer(session, signature, example)
         return {
             "signatures": {name: _described(one) for name, one in session.signatures.items()},
             **num_parameters,
-            "answered": example is not None,
+            "answered": _answered(session, examples) if signature.takes_examples else None,
         }
 
 
@@ -64,14 +62,20 @@ def _check_variables(session: ServingSession) -> dict[str, int]:
     return {"num_variables": len(reached), "num_parameters": sum(sizes)}
 
 
-def _check_answer(session: ServingSession, signature: Signature, example: bytes) -> None:
-    inputs = dict.fromkeys(signature.inputs, np.array([example], object))
-    try:
-        session.run(signature.name, inputs)
-    except PredictionError as error:
-        raise InvalidModelError(
-            f"the trained model can't answer the first of its own examples: {error}"
-        ) from error
+def _answered(session: ServingSession, examples: Iterable[ServingExample]) -> str | None:
+    failures = []
+    for example in examples:
+        inputs = dict.fromkeys(session.signature().inputs, np.array([example.serialized], object))
+        try:
+            session.run(session.signature().name, inputs)
+        except PredictionError as error:
+            failures.append((example.origin, error))
+        else:
+            return example.origin
+    if not failures:
+        return None
+    shown = "; nor ".join(f"{origin}: {error}" for origin, error in failures)
+    raise InvalidModelError(f"the trained model can't answer {shown}") from failures[0][1]
 
 
 def _described(signature: Signature) -> dict[str, Any]:
@@ -98,15 +102,3 @@ def _check_present(directory: Path) -> None:
         f"run_fn wrote no SavedModel to fn_args.serving_model_dir: {seen}; with Keras, "
         "model.export(fn_args.serving_model_dir) writes one"
     )
-
-
-def _first_example(patterns: list[str]) -> bytes | None:
-    files = sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
-    for file in files:
-        compression = "GZIP" if file.endswith(".gz") else ""
-        try:
-            for example in tf.data.TFRecordDataset(file, compression).take(1).as_numpy_iterator():
-                return bytes(example)
-        except tf.errors.OpError as error:
-            raise DataError(f"{file!r} can't be read as TFRecord: {error}") from error
-    return None

@@ -23,6 +23,7 @@ _log = logging.getLogger("components.trainer")
 class _Way:
     """How a training runs, besides what it is made of."""
 
+    serving_examples: Examples | None
     keras: int | None
     seed: int
     deterministic: bool
@@ -42,6 +43,7 @@ def train(
     base_model: Model | str | Path | None = None,
     hyperparameters: Mapping[str, Any] | HyperParameters | None = None,
     custom_config: Mapping[str, Any] | None = None,
+    serving_examples: Examples | None = None,
     keras: int | None = None,
     seed: int = seeding.DEFAULT_SEED,
     deterministic: bool = False,
@@ -63,6 +65,8 @@ def train(
             where nothing is live yet, there is none.
         hyperparameters: values by name, or KerasTuner's configuration, or the tuner's record.
         custom_config: handed to the module as it is.
+        serving_examples: what the finished model is asked, where `examples` are transformed but a
+            server will get them raw.
         keras: 2 or 3; None looks for what the module was written for. See `keras_mode`.
         seed: of Python's, NumPy's, TensorFlow's and Keras' random numbers.
         deterministic: the same bits of weights each time, on the same machine; slower.
@@ -86,7 +90,8 @@ def train(
         hyperparameters=arguments.read_hyperparameters(hyperparameters),
         custom_config=arguments.read_custom_config(custom_config),
     )
-    way = _Way(keras, _checked_seed(seed), deterministic, read_process_settings(process), run)
+    settings = read_process_settings(process)
+    way = _Way(serving_examples, keras, _checked_seed(seed), deterministic, settings, run)
     if run is not None:
         _log.info("training for %s, %s, try %s", run.dag_id, run.run_id, run.try_number)
     with (
@@ -136,6 +141,7 @@ def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs, 
         cpus=way.process.cpus,
         recipe=_recipe(module_file, inputs, way),
         resume_root=None if way.run is None else str(final.parent),
+        serving_files=_files(way.serving_examples),
     )
     points = directory / report.POINTS_FILE
     result = run_child(spec, way.process, {progress.FILE_VARIABLE: str(points)})
@@ -146,6 +152,12 @@ def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs, 
     artifacts.write_record(model, directory)
     _log.info("model %s, %s bytes, in %s", model.digest, f"{model.num_bytes:,}", model.uri)
     return model
+
+
+def _files(examples: Examples | None) -> list[str]:
+    if examples is None:
+        return []
+    return [str(Path(examples.uri) / split.file_pattern) for split in examples.splits.values()]
 
 
 def _record(directory: Path, final: Path, inputs: Inputs, way: _Way, result: ChildResult) -> Model:

@@ -51,8 +51,9 @@ def save(tf, tmp_path):
 
 def check(directory, *files):
     from components.trainer.servable import check_servable
+    from components.trainer.serving_example import serving_examples
 
-    check_servable(directory, list(files))
+    return check_servable(directory, serving_examples([], list(files), None))
 
 
 def test_accepts_a_model_that_answers_an_example(save, example_file):
