@@ -136,8 +136,7 @@ def _at_one_threshold(formula: Formula) -> Callable[[Asked], Computation]:
 
 def _default(asked: Asked) -> float:
     """Return the usual threshold; of the k highest predictions all are made."""
-    of_the_highest = asked.view.top_k is not None and not asked.view.is_aggregated
-    return -math.inf if of_the_highest else DEFAULT_THRESHOLD
+    return DEFAULT_THRESHOLD if asked.view.top_k is None else -math.inf
 
 
 def _f_beta_score(asked: Asked) -> Computation:
