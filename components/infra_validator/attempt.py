@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,9 +91,10 @@ class Attempts:
 
     def _try(self, container: DockerSettings | None) -> list[Finding]:
         with tempfile.TemporaryDirectory(prefix="try-", dir=self._work) as work:
-            base_path = Path(work) / self._settings.model_name
+            base_path = Path(work) / "models" / self._settings.model_name
             copy = base_path / _VERSION_FOLDER
             self._candidate.copy_to(copy)
+            _let_all_read(base_path)
             findings = self._check(container, base_path, Path(work) / "offline")
             findings.append(_check_unchanged(copy, self._candidate.digest))
         return findings
@@ -172,6 +174,14 @@ class Attempts:
         )
         message = "A known-good model was served the same way, so it is the model: "
         return dataclasses.replace(finding, message=message + finding.message)
+
+
+def _let_all_read(base_path: Path) -> None:
+    """Let a server under another user read the copies, whatever the umask; we alone get there."""
+    for folder, _, names in os.walk(base_path):
+        Path(folder).chmod(0o755)
+        for name in names:
+            (Path(folder) / name).chmod(0o644)
 
 
 def _relay_log(path: Path) -> None:

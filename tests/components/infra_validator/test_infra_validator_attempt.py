@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 
 import pytest
 
@@ -30,6 +31,7 @@ class PaperServer:
         self.files = artifacts.read_manifest(base_path / "1")
         self.model = base_path / "1"
         self.model_name = model_name
+        self.modes = {oct(path.stat().st_mode) for path in [base_path, *base_path.rglob("*")]}
         self.log_path = log_path
         self.image_digest = container and f"sha256:{container.image[-1] * 64}"
         self.num_stops = 0
@@ -41,6 +43,7 @@ class PaperServer:
 
 class PaperOffline:
     def __init__(self, model, work, rows, questions, max_request_seconds, memory_bytes):
+        work.mkdir()
         self.memory_bytes = memory_bytes
 
     def stop(self):
@@ -145,6 +148,20 @@ def test_a_server_gets_a_copy_and_is_stopped(judge, stage, model, tmp_path):
     assert blessing.served_model is None
     assert blessing.validator.image_digest is None
     assert files(tmp_path / "infra") == ["record.json", "server-1.log"]
+
+
+def test_a_server_under_another_user_can_read_its_copy(judge, stage, model):
+    before = os.umask(0o077)
+    try:
+        judge()
+    finally:
+        os.umask(before)
+    assert stage.servers[0].modes == {"0o40755", "0o100644"}
+
+
+def test_a_model_may_be_called_as_it_likes(judge, stage, infra_examples):
+    for name in ("offline", "models", "try-1", "record.json"):
+        assert judge(serving_spec={**LOCAL, "model_name": name}).blessed
 
 
 def test_each_image_must_pass_and_is_named(judge, stage, tmp_path):
