@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from components import artifacts
 from components.errors import ArtifactError, ServerUnavailableError
-from components.infra_validator.candidate import Candidate
+from components.infra_validator.candidate import Candidate, let_all_read
 from components.infra_validator.checks import check
 from components.infra_validator.control_model import ControlModel, StartServer, check_infrastructure
 from components.infra_validator.offline import OfflineProcess
@@ -94,7 +93,7 @@ class Attempts:
             base_path = Path(work) / "models" / self._settings.model_name
             copy = base_path / _VERSION_FOLDER
             self._candidate.copy_to(copy)
-            _let_all_read(base_path)
+            let_all_read(base_path)
             findings = self._check(container, base_path, Path(work) / "offline")
             findings.append(_check_unchanged(copy, self._candidate.digest))
         return findings
@@ -174,14 +173,6 @@ class Attempts:
         )
         message = "A known-good model was served the same way, so it is the model: "
         return dataclasses.replace(finding, message=message + finding.message)
-
-
-def _let_all_read(base_path: Path) -> None:
-    """Let a server under another user read the copies, whatever the umask; we alone get there."""
-    for folder, _, names in os.walk(base_path):
-        Path(folder).chmod(0o755)
-        for name in names:
-            (Path(folder) / name).chmod(0o644)
 
 
 def _relay_log(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The bytes that are validated: the model as it was trained, or with warm-up requests added."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -99,6 +100,14 @@ def copy_files(source: Path, target: Path) -> None:
     for path in artifacts.list_files(source):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, target / path)
+
+
+def let_all_read(base_path: Path) -> None:
+    """Let a server under another user read the copies, whatever the umask; we alone get there."""
+    for folder, _, names in os.walk(base_path):
+        Path(folder).chmod(0o755)
+        for name in names:
+            (Path(folder) / name).chmod(0o644)
 
 
 def _locate(model: Model | str | Path) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.errors import PredictionError, ServerUnavailableError, ServingError
 from components.infra_validator import control_model_child
+from components.infra_validator.candidate import let_all_read
 from components.infra_validator.offline import child_environment
 from components.infra_validator.server_fault import last_lines, quote_log
 from components.model_server import RunningServer, wait_until_available
@@ -67,6 +68,7 @@ class ControlModel:
             raise ServerUnavailableError(
                 f"no known-good model can be built to compare with: {error}{quote_log(log_path)}"
             ) from error
+        let_all_read(staging)
         staging.rename(base)
 
 
