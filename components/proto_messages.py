@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 Fields = Mapping[str, Mapping[str, tuple[int, str]]]
 """Message → field → number and type. Enumerations are declared as int32: the same bytes. ``[]``
-repeats, ``{}`` maps from text."""
+repeats, ``{}`` maps from text, ``?`` before a scalar tells a default that was given from none."""
 
 _TYPES = {
     "bool": descriptor_pb2.FieldDescriptorProto.TYPE_BOOL,
@@ -21,6 +21,7 @@ _TYPES = {
     "float": descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT,
     "int32": descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
     "int64": descriptor_pb2.FieldDescriptorProto.TYPE_INT64,
+    "sint64": descriptor_pb2.FieldDescriptorProto.TYPE_SINT64,
     "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
     "uint32": descriptor_pb2.FieldDescriptorProto.TYPE_UINT32,
     "uint64": descriptor_pb2.FieldDescriptorProto.TYPE_UINT64,
@@ -64,7 +65,11 @@ def _add_field(
         field.type = field.TYPE_MESSAGE
         field.type_name = f".{package}.{message.name}.{entry_name}"
         return
-    scalar = _TYPES.get(kind.removeprefix("[]"))
+    if kind.startswith("?"):
+        field.proto3_optional = True
+        field.oneof_index = len(message.oneof_decl)
+        message.oneof_decl.add(name=f"_{name}")
+    scalar = _TYPES.get(kind.removeprefix("[]").removeprefix("?"))
     if scalar is not None:
         field.type = scalar
     else:

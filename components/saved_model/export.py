@@ -15,15 +15,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from components.errors import ConfigurationError
 from components.saved_model import export_note, reusable, serving_signature
+from components.saved_model.export_note import ExportNote
 from components.saved_model.reusable import Parts
 from components.saved_model.serving_signature import ServingSignature
 from components.saved_model.session import DEFAULT_SIGNATURE
 
 _log = logging.getLogger(__name__)
+_OPTIMIZER_SETTINGS = (
+    "weight_decay",
+    "l1_regularization_strength",
+    "l2_regularization_strength",
+    "l2_shrinkage_regularization_strength",
+)
 
 
 def export(
@@ -75,21 +83,44 @@ def export(
     ]
     with _replaced(target) as staging:
         _save(root, staging, functions)
-        export_note.write(staging, export_note.describe(model, parts))
+        export_note.write(staging, _note(model, parts))
     for warning in export_note.read(target).warnings:
         _log.warning("exporting %s: %s", target, warning)
     return target
 
 
+def _note(model: Any, parts: Parts) -> ExportNote:
+    """Return what the graph can't say."""
+    optimizer = getattr(model, "optimizer", None)
+    is_optimizer = isinstance(optimizer, keras.optimizers.Optimizer)
+    settings = {name: getattr(optimizer, name, None) for name in _OPTIMIZER_SETTINGS}
+    return ExportNote(
+        hyperparameters={
+            argument.name: {"default": argument.default, "targets": argument.targets}
+            for argument in parts.arguments
+        },
+        optimizer=type(optimizer).__name__ if is_optimizer else None,
+        optimizer_regularization={
+            name: float(value) for name, value in settings.items() if is_optimizer and value
+        },
+        num_lost_losses=parts.num_lost_losses,
+        versions={"keras": keras.__version__, "tensorflow": tf.__version__},
+    )
+
+
 def _default_signatures(parts: Parts) -> dict[str, Any]:
-    if parts.input_spec is None:
-        first = parts.call
-        if first.input_signature is not None:
-            spec = first.input_signature[0]
-        else:
-            spec = first._list_all_concrete_functions()[0].structured_input_signature[0][0]
-        return {DEFAULT_SIGNATURE: ServingSignature(parts.call, spec)}
-    return {DEFAULT_SIGNATURE: ServingSignature(parts.call, parts.input_spec)}
+    """Return one signature that takes what the model takes."""
+    call, spec = parts.call, parts.input_spec
+    if spec is None and call.input_signature is not None:
+        spec = call.input_signature[0]
+    elif spec is None:
+        spec = call._list_all_concrete_functions()[0].structured_input_signature[0][0]
+
+    def answer(inputs: Any) -> Any:
+        numbers = {name: tf.constant(value) for name, value in parts.defaults.items()}
+        return call(inputs, **numbers)
+
+    return {DEFAULT_SIGNATURE: ServingSignature(answer, spec)}
 
 
 def _save(root: Any, directory: Path, functions: Mapping[str, Any]) -> None:

@@ -8,18 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from components.errors import InvalidModelError
 
 FILE = "assets.extra/reusable.json"
-_OPTIMIZER_SETTINGS = (
-    "weight_decay",
-    "l1_regularization_strength",
-    "l2_regularization_strength",
-    "l2_shrinkage_regularization_strength",
-)
 
 
 @dataclass(frozen=True)
@@ -34,6 +25,10 @@ class ExportNote:
     num_lost_losses: int = 0
     """Losses that depend on inputs, which can't be exported."""
     versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON types."""
+        return asdict(self)
 
     @property
     def warnings(self) -> list[str]:
@@ -53,30 +48,11 @@ class ExportNote:
         return found
 
 
-def describe(model: Any, parts: Any) -> ExportNote:
-    """Return the note for a model and its `components.saved_model.reusable.Parts`."""
-    optimizer = getattr(model, "optimizer", None)
-    is_optimizer = isinstance(optimizer, keras.optimizers.Optimizer)
-    settings = {name: getattr(optimizer, name, None) for name in _OPTIMIZER_SETTINGS}
-    return ExportNote(
-        hyperparameters={
-            argument.name: {"default": argument.default, "targets": argument.targets}
-            for argument in parts.arguments
-        },
-        optimizer=type(optimizer).__name__ if is_optimizer else None,
-        optimizer_regularization={
-            name: float(value) for name, value in settings.items() if is_optimizer and value
-        },
-        num_lost_losses=parts.num_lost_losses,
-        versions={"keras": keras.__version__, "tensorflow": tf.__version__},
-    )
-
-
 def write(directory: Path, note: ExportNote) -> None:
     """Write the note into a SavedModel."""
     path = directory / FILE
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(asdict(note), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(note.to_json(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read(directory: Path) -> ExportNote:

@@ -20,7 +20,7 @@ from components.saved_model.training_argument import (
     substituted,
 )
 
-ATTRIBUTES = ("variables", "trainable_variables", "regularization_losses")
+_SCALAR = tf.TensorSpec([], tf.float32)
 
 
 @dataclass
@@ -37,6 +37,8 @@ class Parts:
     resources: list[Any]
     """Tables and assets."""
     arguments: Sequence[TrainingArgument] = ()
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    """Of the optional numeric arguments of the call."""
     num_lost_losses: int = field(default=0)
     """Losses of the training that depend on inputs, which the interface can't express."""
 
@@ -113,6 +115,7 @@ def _of_keras(
         regularization_losses=losses,
         resources=find_resources(model),
         arguments=arguments,
+        defaults={argument.name: argument.default for argument in arguments},
         num_lost_losses=max(num_losses) - len(losses),
     )
 
@@ -170,10 +173,20 @@ def _trace_modes(
 
     call.__signature__ = signature  # type: ignore[attr-defined]
     function = tf.function(call, autograph=False)
-    values = {argument.name: argument.spec for argument in arguments}
+    values = {argument.name: _SCALAR for argument in arguments}
     for training in (False, True):
-        function.get_concrete_function(spec, training=training, **values)
+        function.get_concrete_function(_unnamed(spec), training=training, **values)
     return function
+
+
+def _unnamed(spec: Any) -> Any:
+    """Return specs without names: a trace for a named tensor isn't found for another."""
+    return tf.nest.map_structure(
+        lambda item: (
+            tf.TensorSpec(item.shape, item.dtype) if isinstance(item, tf.TensorSpec) else item
+        ),
+        spec,
+    )
 
 
 def _of_callable(model: Any, input_spec: Any) -> Parts:
@@ -192,6 +205,7 @@ def _of_callable(model: Any, input_spec: Any) -> Parts:
             _argumentless(loss) for loss in getattr(model, "regularization_losses", ())
         ],
         resources=find_resources(model),
+        defaults={} if input_spec is None else _defaults(call),
     )
 
 
@@ -225,15 +239,20 @@ def _traced(model: Any, input_spec: Any) -> Any:
             )
         return function
     parameters = inspect.signature(function.python_function).parameters
-    values = {
-        name: tf.TensorSpec([], tf.float32, name)
-        for name, parameter in parameters.items()
-        if isinstance(parameter.default, float) and name not in RESERVED_NAMES
-    }
+    values = dict.fromkeys(_defaults(function), _SCALAR)
     modes = [{"training": mode} for mode in (False, True)] if "training" in parameters else [{}]
     for mode in modes:
-        function.get_concrete_function(input_spec, **mode, **values)
+        function.get_concrete_function(_unnamed(input_spec), **mode, **values)
     return function
+
+
+def _defaults(function: Any) -> dict[str, float]:
+    """Return the arguments of a function that have a number as default."""
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(function.python_function).parameters.items()
+        if isinstance(parameter.default, float) and name not in RESERVED_NAMES
+    }
 
 
 def _with_captured(function: Any, variables: Sequence[Any]) -> list[Any]:

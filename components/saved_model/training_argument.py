@@ -29,11 +29,6 @@ class TrainingArgument:
     """Layer and attribute."""
 
     @property
-    def spec(self) -> Any:
-        """A float32 scalar."""
-        return tf.TensorSpec([], tf.float32, self.name)
-
-    @property
     def targets(self) -> list[str]:
         """``layer.attribute`` of each."""
         return [f"{layer.name}.{attribute}" for layer, attribute in self.attributes]
