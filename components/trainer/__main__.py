@@ -6,6 +6,7 @@ import sys
 from components import command_line
 from components.command_line import Result
 from components.records import Examples, HyperParameters, Model, Schema, TransformGraph
+from components.trainer.seeding import DEFAULT_SEED
 from components.trainer.training import train
 
 
@@ -32,10 +33,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--schema", type=record(Schema), metavar="RECORD", help="becomes fn_args.schema_path")
     add("--transform-graph", type=record(TransformGraph), metavar="RECORD",
         help="becomes fn_args.transform_graph_path")  # fmt: skip
-    add("--base-model", type=record(Model), metavar="RECORD", help="a model to start from")
+    add("--base-model", type=_base_model, metavar="DIR|RECORD",
+        help="what to start from: a model, or a serving folder, which means what is live there")  # fmt: skip
     add("--hyperparameters", type=_hyperparameters, metavar="JSON|RECORD",
         help="values by name, or the tuner's record")  # fmt: skip
     add("--custom-config", type=json_object, metavar="JSON", help="becomes fn_args.custom_config")
+    add("--serving-examples", type=record(Examples), metavar="RECORD",
+        help="what to ask the finished model, where --examples are transformed already")  # fmt: skip
+    add("--keras", type=int, choices=(2, 3),
+        help="which Keras the module was written for; its source decides by default")  # fmt: skip
+    add("--seed", type=int, default=DEFAULT_SEED, help="of random numbers; default %(default)s")
+    add("--deterministic", action="store_true",
+        help="the same weights each time on the same machine; slower")  # fmt: skip
+    add("--process", type=json_object, metavar="JSON",
+        help="log_level, environment, memory_limit_bytes, cpus, gpus, num_workers")  # fmt: skip
     command_line.add_output_argument(parser)
     command_line.add_run_argument(parser)
     return parser
@@ -47,6 +58,11 @@ def _hyperparameters(text: str) -> object:
         if values.get("type") != HyperParameters.__name__:
             return values
     return command_line.record(HyperParameters)(text)
+
+
+def _base_model(text: str) -> Model | str:
+    is_record = text.lstrip().startswith("{") or text.endswith(".json")
+    return command_line.record(Model)(text) if is_record else text
 
 
 def _execute(parsed: argparse.Namespace) -> Result:
