@@ -92,7 +92,11 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
 
     def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
         """Not offered: this server serves the one model that its command line names."""
-        _abort(context, _unimplemented("HandleReloadConfigRequest"))
+        message = (
+            "HandleReloadConfigRequest is not offered by this server: it serves the one model that "
+            "its command line names; start it anew, or another one"
+        )
+        _abort(context, RequestError(Code.UNIMPLEMENTED, message))
 
 
 def start(
@@ -165,7 +169,3 @@ def _cut(message: str) -> str:
     if len(data) <= _MAX_ERROR_BYTES:
         return message
     return data[: _MAX_ERROR_BYTES - len(_CUT)].decode(errors="ignore") + _CUT
-
-
-def _unimplemented(method: str) -> RequestError:
-    return RequestError(Code.UNIMPLEMENTED, f"{method} is not offered by this server; use Predict")

@@ -5,6 +5,7 @@ Source of rules and texts: `util/json_tensor.cc`.
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from components.model_server.status import RequestError, invalid
 from components.model_server.tensor_codec import shape_text
 
 Form = Literal["row", "column"]
+_STRING_OR_INF = re.compile(r'"(?:[^"\\]|\\.)*"|\bInf\b')
+"""``Inf`` is read as ``Infinity`` there, and not by Python's `json`."""
 
 
 def parse_object(body: bytes | bytearray) -> dict[str, Any]:
@@ -27,13 +30,26 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     if not text:
         raise invalid("JSON Parse error: The document is empty")
     try:
-        value, _ = json.JSONDecoder().raw_decode(text)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from error
     except (RecursionError, ValueError) as error:
         raise invalid(f"JSON Parse error: {error} at offset: 0") from error
     if not isinstance(value, dict):
         raise invalid(f"JSON Value: {shown(value)} Is not object")
+    return value
+
+
+def _decode(text: str) -> Any:
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError:
+        if "Inf" not in text:
+            raise
+        spelled_out = _STRING_OR_INF.sub(
+            lambda match: "Infinity" if match[0] == "Inf" else match[0], text
+        )
+        value, _ = json.JSONDecoder().raw_decode(spelled_out)
     return value
 
 

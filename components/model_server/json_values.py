@@ -17,6 +17,8 @@ from components.model_server.tensor_codec import KINDS, STRING, Kind, strings, t
 
 _B64 = "b64"
 _SHOWN_BYTES = 256
+_MAX_RANK = 63
+"""NumPy's arrays have 64 dimensions at most; the row form adds one."""
 _FLOATS = {1: (1 << 24) - 1, 2: (1 << 53) - 1}
 """`DataType` of floats → the largest whole number that fits without loss."""
 _INTEGERS = {3: 32, 4: 32, 5: 32, 6: 32, 9: 64, 22: -32, 23: -64}
@@ -40,6 +42,8 @@ def flatten(value: Any, number: int) -> tuple[list[Any], tuple[int, ...]]:
     while isinstance(first, list):
         shape.append(len(first))
         first = first[0] if first else None
+    if len(shape) > _MAX_RANK:
+        raise invalid(f"Encountered a list of {len(shape)} levels; expected {_MAX_RANK} at most")
     leaves: list[Any] = []
     _collect(value, 0, tuple(shape), leaves)
     convert = _converter(number)
@@ -189,4 +193,9 @@ def json_type(value: Any) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as it stands in a message."""
-    return json.dumps(value, ensure_ascii=False)[:_SHOWN_BYTES]
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) >= _SHOWN_BYTES:  # the rest of a large body isn't written for nothing
+            break
+    return text[:_SHOWN_BYTES]

@@ -92,6 +92,8 @@ class RestApi:
             return Answer(400, b"")
         except RequestError as error:
             return Answer(error.http_status, write_error(error.message))
+        except RecursionError:
+            return Answer(400, write_error("JSON Parse error: the document is nested too deep"))
 
     def _dispatch(self, method: str, target: str, body: bytes | bytearray) -> bytes:
         pattern = {"POST": _PREDICTION, "GET": _DESCRIPTION}.get(method)

@@ -1,6 +1,7 @@
 """Puts `RestApi` behind an HTTP server in a thread of its own."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ _BACKLOG = 512
 _KEEP_ALIVE_SECONDS = 75
 _NUM_BODIES = 4
 """So many of the biggest bodies fit into the memory for all."""
+_ORIGIN = re.compile("^https?://[^/?#]*")
+"""Stands before the path where a proxy is asked."""
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -135,7 +138,7 @@ class _Application:
         except _BusyError as error:
             return self._refusal(429, str(error))
         finally:
-            self._num_bytes -= len(body)
+            self._release(body)
 
     async def _read(self, request: Request, body: bytearray) -> None:
         refusal = self._refuse_early(request)
@@ -150,6 +153,8 @@ class _Application:
             # What is refused is still read, or the client, which is busy sending, would see a
             # broken connection instead of the answer.
             refusal = refusal or self._take(body, message.get("body", b""))
+            if refusal:
+                self._release(body)
         if refusal:
             raise refusal
 
@@ -172,6 +177,10 @@ class _Application:
         self._num_bytes += len(chunk)
         return None
 
+    def _release(self, body: bytearray) -> None:
+        self._num_bytes -= len(body)
+        body.clear()
+
     def _too_large(self) -> _TooLargeError:
         return _TooLargeError(
             f"the body is larger than {self._limits.max_request_bytes} bytes; send fewer examples "
@@ -179,7 +188,7 @@ class _Application:
         )
 
     async def _answer(self, request: Request, scope: Scope, body: bytearray) -> Answer:
-        target = scope["raw_path"].decode("latin-1")
+        target = _ORIGIN.sub("", scope["raw_path"].decode("latin-1"))
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
         gzipped = "gzip" in request.headers.get("content-encoding", "")
