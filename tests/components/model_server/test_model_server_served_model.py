@@ -11,6 +11,8 @@ class FakeServable:
     def __init__(self, path, number):
         if (path / "broken").exists():
             raise InvalidModelError("broken bytes")
+        if (path / "odd").exists():
+            raise KeyError("odd bytes")
         self.number = number
         self.is_closed = False
 
@@ -19,14 +21,17 @@ class FakeServable:
 
 
 class Folder:
-    """A base path, and the model that is served from it."""
+    """A base path, and the model that is served from it; its clock stands still."""
 
-    def __init__(self, path):
-        from components.model_server.served_model import ServedModel
+    def __init__(self, path, **retries):
+        from components.model_server.served_model import LoadRetries, ServedModel
 
         self.path = path
         self.loads = []
-        self.model = ServedModel("m", path, self._load)
+        self.now = 1000.0
+        self.model = ServedModel(
+            "m", path, self._load, retries=LoadRetries(**retries), clock=lambda: self.now
+        )
 
     def _load(self, path, number):
         self.loads.append(number)
@@ -82,6 +87,58 @@ def test_a_broken_new_version_leaves_the_old_one_and_is_not_tried_again(folder):
     assert folder.loads == [1, 2]
     newest = folder.model.statuses()[0]
     assert (newest.number, newest.state.name, newest.message) == (2, "END", "broken bytes")
+
+
+def test_a_version_that_raises_anything_leaves_the_old_one(folder):
+    folder.add("1")
+    (folder.path / "2").mkdir()
+    (folder.path / "2" / "odd").touch()
+    folder.model.poll()
+    assert folder.answering() == 1
+    assert folder.states() == {2: "END", 1: "AVAILABLE"}
+
+
+def test_a_load_that_failed_is_tried_again_as_often_as_was_asked(tmp_path):
+    folder = Folder(tmp_path, max_num_retries=2, interval_seconds=60)
+    folder.add("1", broken=True)
+    folder.model.poll()
+    assert (folder.loads, folder.states()) == ([1], {1: "LOADING"})
+    assert folder.model.settled() is None
+    for count in (2, 3, 3):
+        folder.now += 60
+        folder.model.retry()
+        assert len(folder.loads) == count
+    assert folder.model.settled().state.name == "END"
+
+
+def test_a_load_that_is_tried_again_may_succeed(tmp_path):
+    folder = Folder(tmp_path, max_num_retries=1, interval_seconds=60)
+    folder.add("1", broken=True)
+    (tmp_path / "1" / "broken").unlink()
+    folder.now += 59
+    folder.model.poll()
+    assert folder.loads == [1]
+    folder.now += 1
+    folder.model.poll()
+    assert folder.answering() == 1
+    assert folder.model.settled().state.name == "AVAILABLE"
+
+
+def test_a_version_that_goes_while_it_is_tried_again_is_cancelled(tmp_path):
+    folder = Folder(tmp_path, max_num_retries=5)
+    folder.add("1")
+    folder.add("2", broken=True)
+    folder.take("2")
+    newest = folder.model.statuses()[0]
+    assert (newest.state.name, newest.code.name) == ("END", "CANCELLED")
+    folder.now += 1000
+    folder.model.poll()
+    assert (folder.loads, folder.answering()) == ([1, 2], 1)
+
+
+def test_nothing_is_settled_without_a_version(folder):
+    folder.model.poll()
+    assert folder.model.settled() is None
 
 
 def test_a_version_that_goes_and_comes_back_is_tried_anew(folder):
