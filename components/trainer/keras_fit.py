@@ -32,6 +32,8 @@ def watch_fit(keras: ModuleType) -> None:
         callback = progress_class(Progress(batch_size=batch_size))
         given.arguments["callbacks"] = _with_callback(given.arguments.get("callbacks"), callback)
         given.arguments.setdefault("verbose", 0)  # its bar is for terminals
+        if hasattr(given.arguments.get("x"), "cardinality"):
+            given.arguments.setdefault("shuffle", False)  # means nothing there; Keras 3 would warn
         return original(*given.args, **given.kwargs)
 
     owner.fit = fit

@@ -114,7 +114,7 @@ def _default_signatures(model: Any) -> dict[str, Any] | None:
     import tensorflow as tf
 
     functional = getattr(model, "_functional", None) or model
-    names = getattr(functional, "input_names", None)
+    names = [item.name for item in getattr(functional, "inputs", None) or []]
     output_names = getattr(functional, "output_names", None)
     if not names or not output_names:
         return None
