@@ -72,7 +72,8 @@ class Conversation:
         if self._deadline.is_over:
             raise UndecidedFault(
                 check, f"The model didn't answer all that it was asked within "
-                f"{MAX_ASKING_SECONDS:g} s; the next was {what}.",
+                f"{MAX_ASKING_SECONDS:g} s, the next was {what}; ask for fewer examples "
+                f"(request_spec.num_examples).",
             )  # fmt: skip
         server = self.trial.server
         seconds = num_clients * self.trial.settings.max_request_seconds
