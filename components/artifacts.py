@@ -127,7 +127,12 @@ def _leads_back(folder: Path, root: Path) -> bool:
 
 
 def _printable(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()
+    try:
+        for part in path.split("/"):
+            check_name(part, path)
+    except ArtifactError:
+        return path.encode("unicode_escape", "surrogatepass").decode()
+    return path
 
 
 def list_files(root: Path) -> list[str]:

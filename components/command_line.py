@@ -153,8 +153,10 @@ def _argument(read: Callable[[str], T]) -> Callable[[str], T]:
 def _read_json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{text!r} isn't JSON: {error}") from error
+    except ConfigurationError:
+        raise
+    except (ValueError, RecursionError) as error:  # also of numbers too long, nesting too deep
+        raise ConfigurationError(f"{text[:200]!r} isn't JSON: {error}") from error
     if not isinstance(value, dict):
         raise ConfigurationError(f"{text!r} isn't a JSON object; expected for instance {{}}")
     return value

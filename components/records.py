@@ -275,7 +275,9 @@ def load(source: str | Path) -> Record:
             ) from error
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
+    except RecordError:
+        raise
+    except (ValueError, RecursionError) as error:  # also of numbers too long, nesting too deep
         raise RecordError(f"{shown(str(source))} isn't JSON: {error}") from error
     return from_json(value)
 

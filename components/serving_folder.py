@@ -18,7 +18,9 @@ away meanwhile counts as not there.
 """
 
 import json
+import logging
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +41,7 @@ MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "model.tflite")
 
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*", re.ASCII)
 _SHARD = re.compile(r"variables\.data-([0-9]{5})-of-([0-9]{5})", re.ASCII)
+_log = logging.getLogger(__name__)
 _P = TypeVar("_P", bound=Part)
 
 
@@ -78,8 +81,17 @@ class ServingFolder:
 
     @cached_property
     def identity(self) -> str:
-        """The real path: what a blessing's baseline and destination are compared with."""
-        return str(self.base_directory.resolve())
+        """The real path: what a blessing's baseline and destination are compared with.
+
+        Raises:
+            PushError: no path at all: a loop of symlinks, a NUL in it.
+        """
+        try:
+            return str(self.base_directory.resolve())
+        except (OSError, RuntimeError, ValueError) as error:
+            raise PushError(
+                f"{str(self.base_directory)!r} is no serving folder: {error}"
+            ) from error
 
     def versions(self) -> list[Version]:
         """Return the whole versions, by ascending number.
@@ -145,27 +157,43 @@ class ServingFolder:
         Raises:
             RecordError: the file is damaged.
         """
-        return read(self.record_path(number), VersionRecord)
+        value = read_json(self.record_path(number))
+        return None if value is None else self._decode(number, value)
 
     def records(
-        self, wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True
+        self,
+        wanted: Callable[[Mapping[str, Any]], bool] = lambda record: True,
+        *,
+        pass_over_damaged: bool = False,
     ) -> list[VersionRecord]:
         """Return the records, by ascending number.
 
         Args:
             wanted: chooses by the record's JSON; a folder may have thousands, and reading each
                 field of each takes its time.
+            pass_over_damaged: warn of those that are, and leave them out.
 
         Raises:
             RecordError: one is damaged.
         """
         found = []
         for number in self.recorded():
-            path = self.record_path(number)
-            value = read_json(path)
-            if value is not None and wanted(value):
-                found.append(_decoded(value, VersionRecord, path))
+            try:
+                value = read_json(self.record_path(number))
+                if value is not None and wanted(value):
+                    found.append(self._decode(number, value))
+            except RecordError as error:
+                if not pass_over_damaged:
+                    raise
+                _log.warning("%s", error)
         return found
+
+    def _decode(self, number: int, value: Mapping[str, Any]) -> VersionRecord:
+        path = self.record_path(number)
+        record = _decoded(value, VersionRecord, path)
+        if record.version != str(number):
+            raise _damaged(path, f"it is of version {record.version}")
+        return record
 
     def quarantine(self) -> Quarantine:
         """Return what may not be pushed."""
@@ -256,10 +284,16 @@ def read_json(path: Path) -> Mapping[str, Any] | None:
         RecordError: it is damaged; the message names the file.
     """
     try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+    if not is_file:  # to open a pipe would wait for its other end
+        raise _damaged(path, "it is no file")
+    try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
     if not isinstance(value, dict):
         raise _damaged(path, "it holds no JSON object")

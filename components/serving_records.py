@@ -3,6 +3,7 @@
 Internal to one folder, unlike `components.records`: these never travel between tasks.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -71,6 +72,16 @@ class VersionRecord(FolderRecord):
     confirmation: Confirmation | None = None
     withdrawal: Withdrawal | None = None
 
+    def __post_init__(self) -> None:
+        """Check the number and the manifest, which others rely on.
+
+        Raises:
+            RecordError: the version is no positive number, or a manifest's line is malformed.
+        """
+        super().__post_init__()
+        check_version(self.version)
+        parse_manifest(self.manifest)
+
     @property
     def number(self) -> int:
         """The version as TensorFlow Serving reads it."""
@@ -129,12 +140,31 @@ class Pin(Part):
     at: str
     by: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check the number.
+
+        Raises:
+            RecordError: the version is no positive number.
+        """
+        super().__post_init__()
+        check_version(self.version)
+
 
 @dataclass(frozen=True)
 class Pins(FolderRecord):
     """``pins.json``."""
 
     entries: tuple[Pin, ...] = ()
+
+
+def check_version(text: str) -> None:
+    """Check a version's name.
+
+    Raises:
+        RecordError: it isn't a positive number without leading zeros.
+    """
+    if not re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", text, re.ASCII):
+        raise RecordError(f"the version is {text!r}; expected a whole number")
 
 
 def parse_manifest(text: str) -> Manifest:

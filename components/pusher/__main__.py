@@ -124,7 +124,7 @@ def _pin(given: argparse.Namespace) -> Result:
 
 
 def _mirror(given: argparse.Namespace) -> Result:
-    return pusher.mirror(base_directory=given.base_directory, to=given.to)
+    return pusher.mirror(base_directory=given.base_directory, to=given.to, again=given.again)
 
 
 def _pull(given: argparse.Namespace) -> Result:

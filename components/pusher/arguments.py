@@ -32,6 +32,8 @@ def build_parser() -> Parser:
     _pin(_folder(verbs, "pin", "keep a version from being removed by retention"))
     mirror = _folder(verbs, "mirror", "bring what is live to a bucket")
     mirror.add_argument("--to", required=True, metavar="URL", help="s3://BUCKET/PREFIX")
+    mirror.add_argument("--again", action="store_true",
+        help="upload everything anew: the bucket was damaged")  # fmt: skip
     _pull(verbs.add_parser("pull", help="bring what a bucket points to into a local folder"))
     return parser
 

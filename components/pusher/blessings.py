@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components import canonical_json, signing
-from components.errors import ConfigurationError
+from components.errors import ConfigurationError, PushError
 from components.pusher.request import Candidate, PushRequest
 from components.records import Blessing, Finding, Override
 from components.serving_folder import ServingFolder
 
-_NEVER_OVERRIDDEN = ("digest",)
+_OVERRIDABLE = ("value_threshold", "change_threshold")
+"""What a person may let pass; never NaN, infra or digest findings."""
 
 
 def objections(
@@ -99,19 +100,26 @@ def _other_served_bytes(blessing: Blessing, candidate: Candidate) -> Iterator[Fi
 def _elsewhere(blessing: Blessing, identity: str) -> Iterator[Finding]:
     baseline = blessing.baseline
     if baseline is not None and baseline.base_directory is not None:
-        compared = ServingFolder(baseline.base_directory).identity
+        compared = _identity(baseline.base_directory)
         if compared != identity:
             raise ConfigurationError(
                 f"the {blessing.kind} blessing compared with what is live in {compared!r}, but the "
                 f"push goes to {identity!r}; give both the same base directory"
             )
     if blessing.destination is not None:
-        destination = ServingFolder(blessing.destination).identity
+        destination = _identity(blessing.destination)
         if destination != identity:
             yield _refuse(
                 "not_blessed",
                 f"the {blessing.kind} blessing is for {destination!r}, not for {identity!r}",
             )
+
+
+def _identity(base_directory: str) -> str:
+    try:
+        return ServingFolder(base_directory).identity
+    except PushError as error:
+        raise ConfigurationError(f"a blessing names a folder that can't be: {error}") from error
 
 
 def _negative(blessing: Blessing, all_blessings: Sequence[Blessing]) -> Iterator[Finding]:
@@ -139,7 +147,7 @@ def _overridden(failure: Finding, blessing: Blessing, all_blessings: Sequence[Bl
     """A person may let a failed metric of an evaluation pass, as it was shown to them."""
     if blessing.kind != "evaluation" or failure.metric is None or failure.observed is None:
         return False
-    if failure.check in _NEVER_OVERRIDDEN:
+    if failure.check not in _OVERRIDABLE:
         return False
     approvals = (
         other
@@ -156,7 +164,13 @@ def _covers(override: Override, failure: Finding) -> bool:
         _key(failure.slice),
         failure.bound,
     )
-    return same and override.observed is not None and not _is_worse(failure, override.observed)
+    is_signed_off = bool(override.reason.strip() and override.by.strip())
+    return (
+        same
+        and is_signed_off
+        and override.observed is not None
+        and not _is_worse(failure, override.observed)
+    )
 
 
 def _key(slice_: Mapping[str, Any]) -> bytes:

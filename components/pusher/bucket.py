@@ -13,18 +13,21 @@ no rename. So nothing here has a number for a name that a server would poll.
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import fsspec
 
-from components.errors import ConfigurationError, PushError
+from components.errors import ConfigurationError, PushError, RecordError
+from components.pusher import request as requests
 from components.serving_records import FolderRecord
 
 POINTER_FILE = "live.json"
+R = TypeVar("R", bound=FolderRecord)
 _NEVER = '"00000000000000000000000000000000"'
 
 
@@ -64,6 +67,40 @@ class Bucket:
             except FileNotFoundError:
                 return None
             return data
+
+    def sizes(self, name: str) -> dict[str, int]:
+        """Return the sizes of all objects below a name, by their path below it.
+
+        Raises:
+            PushError: the store can't be reached, or refuses.
+        """
+        root = self.path(name)
+        with self.faults():
+            found = self.file_system.find(root, detail=True)
+        return {path[len(root) + 1 :]: int(info["size"]) for path, info in found.items()}
+
+    def read_record(self, name: str, kind: type[R]) -> R | None:
+        """Return a record, None if there is no such object.
+
+        Raises:
+            RecordError: it is damaged; the message names it.
+            PushError: the store can't be reached, or refuses.
+        """
+        data = self.read(name)
+        return None if data is None else self.decode(name, data, kind)
+
+    def decode(self, name: str, data: bytes, kind: type[R]) -> R:
+        """Return the record that an object's bytes hold.
+
+        Raises:
+            RecordError: they hold none; the message names the object.
+        """
+        try:
+            return kind.from_json(requests.read_object(data.decode()))
+        except (UnicodeDecodeError, ConfigurationError, RecordError) as error:
+            raise RecordError(
+                f"{self.url}/{name} is damaged: {error}; 'pusher mirror --again' writes it anew"
+            ) from error
 
     def tag(self, name: str) -> str | None:
         """Return what changes with an object's content: its ETag; None if there is no object.
@@ -123,7 +160,7 @@ class Bucket:
             self._check_conditions_count(name)
             try:
                 self._write_if(name, data, tag)
-            except OSError:
+            except _faults():
                 if self.tag(name) == tag:
                     raise
                 return False
@@ -134,7 +171,12 @@ class Bucket:
         """Turn what an object store raises into a fault of ours."""
         try:
             yield
-        except (OSError, ImportError) as error:
+        except FileNotFoundError as error:
+            raise PushError(
+                f"the bucket {self.url!r} can't be used: {error}; check its name. If objects were "
+                "lost, 'pusher mirror --again' uploads them anew"
+            ) from error
+        except _faults() as error:
             raise PushError(
                 f"the bucket {self.url!r} can't be used: {error}; check its name, the network and "
                 "the credentials"
@@ -155,7 +197,7 @@ class Bucket:
         probe = f"{name}.probe"
         try:
             self._write_if(probe, b"", _NEVER)
-        except OSError:
+        except _faults():
             return
         self.remove(probe)
         raise PushError(
@@ -192,6 +234,13 @@ def open_bucket(url: str) -> Bucket:
     except ImportError as error:
         raise ConfigurationError(f"{url!r} needs the package s3fs: {error}; install it") from error
     return Bucket(file_system, root, url)
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """Return what reading and writing may raise; s3fs lets some of botocore's errors through."""
+    botocore = sys.modules.get("botocore.exceptions")
+    raised: tuple[type[Exception], ...] = (OSError, ImportError)
+    return raised if botocore is None else (*raised, botocore.BotoCoreError, botocore.ClientError)
 
 
 def _options(scheme: str) -> dict[str, Any]:

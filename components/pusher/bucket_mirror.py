@@ -29,7 +29,7 @@ class Mirrored(FolderRecord):
     digest: str
 
 
-def mirror(*, base_directory: str, to: str) -> Mirrored:
+def mirror(*, base_directory: str, to: str, again: bool = False) -> Mirrored:
     """Upload the live version to a bucket, and move the bucket's pointer to it.
 
     After a rollback the pointer goes back too. What retention removed from the folder is removed
@@ -38,6 +38,7 @@ def mirror(*, base_directory: str, to: str) -> Mirrored:
 
     Args:
         base_directory: the serving folder.
+        again: upload everything anew, whatever the bucket says: it was damaged.
         to: ``s3://BUCKET/PREFIX``; credentials and endpoint come from where the AWS tools look.
 
     Raises:
@@ -49,15 +50,12 @@ def mirror(*, base_directory: str, to: str) -> Mirrored:
     folder, bucket = ServingFolder(base), open_bucket(to)
     for _ in range(MAX_ROUNDS):
         tag = bucket.tag(POINTER_FILE)
-        pointer = read_pointer(bucket)
+        pointer = None if again else read_pointer(bucket)
         version, record = _live(folder)
-        if pointer is not None and (pointer.version, pointer.digest) == (
-            record.version,
-            record.digest,
-        ):
+        if pointer is not None and _is_mirrored(bucket, pointer, record):
             return Mirrored("already_mirrored", to, record.version, record.digest)
         try:
-            moved = _upload(folder, bucket, version, record)
+            moved = _upload(folder, bucket, version, record, again=again)
         except (ArtifactError, InvalidModelError, PushError):
             if _is_live(folder, version):
                 raise
@@ -83,8 +81,7 @@ def read_pointer(bucket: Bucket) -> Pointer | None:
         RecordError: ``live.json`` is damaged.
         PushError: the bucket can't be used.
     """
-    data = bucket.read(POINTER_FILE)
-    return None if data is None else Pointer.from_json(requests.read_object(data.decode()))
+    return bucket.read_record(POINTER_FILE, Pointer)
 
 
 def _live(folder: ServingFolder) -> tuple[Version, VersionRecord]:
@@ -101,13 +98,33 @@ def _live(folder: ServingFolder) -> tuple[Version, VersionRecord]:
     return live, live.record
 
 
+def _is_mirrored(bucket: Bucket, pointer: Pointer, record: VersionRecord) -> bool:
+    """Whether the pointer is to this version, and all of it is still there."""
+    if (pointer.version, pointer.digest) != (record.version, record.digest):
+        return False
+    data = bucket.read(pointer.record)
+    if data is None or hashlib.sha256(data).hexdigest() != pointer.record_sha256:
+        return False
+    return _has_files(bucket, record)
+
+
+def _has_files(bucket: Bucket, record: VersionRecord) -> bool:
+    there = bucket.sizes(f"versions/{record.digest}")
+    return all(there.get(file.path) == file.num_bytes for file in record.files())
+
+
 def _upload(
-    folder: ServingFolder, bucket: Bucket, version: Version, record: VersionRecord
+    folder: ServingFolder,
+    bucket: Bucket,
+    version: Version,
+    record: VersionRecord,
+    *,
+    again: bool,
 ) -> Pointer:
     """Upload files, then the record: where the record is, all files are."""
     data = _json(record)
     name = f"records/{record.version}.json"
-    if bucket.read(name) != data:
+    if again or bucket.read(name) != data or not _has_files(bucket, record):
         found = artifacts.digest(version.path)
         if found != record.digest:
             raise InvalidModelError(

@@ -19,10 +19,11 @@ from components.pusher.locked_folder import LockedFolder
 from components.pusher.numbering import next_number
 from components.pusher.rollback import record_of_foreign, withdraw_above
 from components.records import Finding, PushedModel, Refusal, Run
-from components.serving_folder import Version
+from components.serving_folder import MAX_VERSION, Version
 from components.serving_records import VersionRecord, Withdrawal, parse_manifest
 
 _NUM_CONNECTIONS = 8
+_MAX_VERSION = MAX_VERSION - 2**32
 _log = logging.getLogger(__name__)
 
 
@@ -97,10 +98,15 @@ def _read_record(bucket: Bucket, pointer: Pointer) -> VersionRecord:
     data = bucket.read(pointer.record)
     if data is None or hashlib.sha256(data).hexdigest() != pointer.record_sha256:
         raise InvalidModelError(
-            f"{bucket.url}/{pointer.record} isn't what the pointer names; mirror again"
+            f"{bucket.url}/{pointer.record} isn't what the pointer names; "
+            "run 'pusher mirror --again'"
         )
-    record = VersionRecord.from_json(requests.read_object(data.decode()))
-    requests.read_version(record.version)
+    record = bucket.decode(pointer.record, data, VersionRecord)
+    if requests.read_version(record.version, "the bucket's version") > _MAX_VERSION:  # type: ignore[operator]
+        raise InvalidModelError(
+            f"{bucket.url} calls its version {record.version}, which would leave no number for a "
+            "later one; nothing is pulled"
+        )
     manifest = parse_manifest(record.manifest)
     if not manifest.digest == record.digest == pointer.digest:
         raise InvalidModelError(
@@ -141,14 +147,18 @@ def _refuse(
 ) -> Refusal | None:
     hold = folder.hold()
     digests = (record.digest, record.trained_digest)
-    entry = quarantine.find(folder.quarantine().active, digests=digests, recipe=None)
+    active = folder.quarantine().active
+    entry = quarantine.find(active, digests=digests, recipe=record.recipe)
     if objections:
         findings = objections
     elif hold is not None:
         message = f"this folder is on hold since {hold.at}: {hold.reason}; see 'pusher resume'"
         findings = [Finding("hold", False, message)]
     elif entry is not None:
-        message = f"{record.version} is in quarantine here since {entry.at}: {entry.reason}"
+        message = (
+            f"{record.version}, or what it was trained from, is in quarantine here since "
+            f"{entry.at}: {entry.reason}"
+        )
         findings = [Finding("quarantined", False, message)]
     else:
         return None
@@ -224,7 +234,7 @@ def _download(bucket: Bucket, record: VersionRecord, staged: Path, modes: disk.M
         wrong = sorted({f.path for f in set(found.files) ^ set(files)})
         raise InvalidModelError(
             f"{bucket.url} holds other bytes than its record says in {', '.join(wrong[:5])}; "
-            "mirror again"
+            "run 'pusher mirror --again'"
         )
     for directory in [*sorted(directories, reverse=True), ""]:
         disk.sync(staged / directory)

@@ -22,7 +22,11 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def staging(folder: LockedFolder, number: int) -> Iterator[Path]:
-    """Make ``staging-…/NUMBER``; what is left of it at the end is removed."""
+    """Make ``staging-…/NUMBER``; what is left of it at the end is removed.
+
+    A record whose version didn't appear is dropped with it: without its staging the next writer
+    would take the version for one that was removed by hand.
+    """
     path = folder.state_directory / f"staging-{uuid.uuid4().hex[:8]}"
     staged = path / str(number)
     try:
@@ -32,6 +36,8 @@ def staging(folder: LockedFolder, number: int) -> Iterator[Path]:
     finally:
         if path.exists():
             with suppress(OSError):
+                if staged.exists() and folder.record_path(number).exists():
+                    folder.drop_record(number)
                 disk.remove_tree(path)
 
 
@@ -68,14 +74,8 @@ def commit(folder: LockedFolder, staged: Path, record: VersionRecord) -> Path:
     """
     target = folder.path(record.number)
     folder.write_record(record)
-    try:
-        _check_that_somebody_waits()
-        disk.rename(staged, target)
-    except BaseException:
-        if staged.exists():
-            with suppress(OSError):
-                folder.drop_record(record.number)
-        raise
+    _check_that_somebody_waits()
+    disk.rename(staged, target)
     _log.info("published %s", target)
     return target
 

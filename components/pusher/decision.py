@@ -168,10 +168,13 @@ def _already_live(request: PushRequest, candidate: Candidate, facts: Facts) -> D
 def _superseded(request: PushRequest, candidate: Candidate, facts: Facts) -> Decision | None:
     for record in facts.records:
         if not _may_come_again(record):
-            message = (
-                f"this model was published as {record.version} before and something newer took "
-                "its place; to go back to it use 'pusher rollback', to publish anew train again"
+            since = (
+                "its folder was removed since; to publish anew train again"
+                if record.state == "removed"
+                else "something newer took its place; to go back to it use 'pusher rollback', to "
+                "publish anew train again"
             )
+            message = f"this model was published as {record.version} before and {since}"
             return refusal(request, facts, Finding("superseded", False, message))
     return None
 

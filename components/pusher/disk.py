@@ -6,9 +6,11 @@ announced to an observer just before it happens; a crash harness kills the proce
 
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +22,7 @@ from components.pusher import stream, writeback
 
 _MANY_FILES = 500
 _BIG_BYTES = 1 << 23
+_LEFTOVER_SECONDS = 3600.0
 Observer = Callable[[str, Path], None]
 
 
@@ -68,6 +71,28 @@ def make_directory(path: Path, modes: Modes) -> None:
         os.chown(path, -1, modes.group)
     _step("chmod", path)
     path.chmod(modes.directory)
+
+
+def make_whole_directory(path: Path, modes: Modes) -> None:
+    """Make one directory that appears with its mode, and sync its parent; fine if it is there.
+
+    What a crash left of an earlier one is removed.
+    """
+    for leftover in path.parent.glob(f".{path.name}.*.new"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _LEFTOVER_SECONDS:
+                leftover.rmdir()
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.new")
+    make_directory(temporary, modes)
+    _step("rename", path)
+    try:
+        temporary.rename(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.rmdir()
+        if not path.is_dir():
+            raise
+    sync(path.parent)
 
 
 def copy_files(source: Path, target: Path, paths: Sequence[str], modes: Modes) -> list[FileEntry]:

@@ -83,7 +83,7 @@ def _set_aside(folder: ServingFolder) -> Iterator[Finding]:
         ):
             yield _finding(
                 "leftover",
-                f"{name} was moved out of the server's sight because nobody recorded it; "
+                f"{name!r} was moved out of the server's sight because nobody recorded it; "
                 "remove it when you have looked at it",
             )
 
@@ -102,7 +102,7 @@ def _versions(folder: ServingFolder) -> Iterator[Finding]:
 def _problem(folder: ServingFolder, number: int, path: Path) -> str | None:
     try:
         record = folder.record(number) if path == folder.path(number) else None
-    except RecordError as error:
+    except (RecordError, OSError) as error:
         return f"has a damaged record: {error}"
     if record is None:
         return None if is_servable(path) else "lacks its model file, variables index or a shard"
@@ -149,18 +149,29 @@ def _leftovers(folder: ServingFolder) -> Iterator[Finding]:
     if not folder.state_directory.is_dir():
         return
     for path in sorted(folder.state_directory.iterdir()):
-        if path.name not in _KNOWN:
+        if path.name.startswith(("staging-", "trash-")) or path.name.endswith(".tmp"):
             yield _leftover(f"{path.parent.name}/{path.name}")
-    for path in sorted((folder.state_directory / "versions").glob(".*.tmp")):
-        yield _leftover(f".imprimatur/versions/{path.name}")
+        elif path.name not in _KNOWN:
+            message = f"{f'.imprimatur/{path.name}'!r} isn't ours; nobody reads it: remove it"
+            yield _finding("unknown_file", message)
     present = {number for number, _ in folder.numbered()} | set(folder.withdrawn())
     for record in _readable_records(folder):
         if record.state in ("committed", "confirmed") and record.number not in present:
             yield _leftover(f".imprimatur/versions/{record.version}.json, without its version")
 
 
+def _orphans(folder: ServingFolder) -> Iterator[Finding]:
+    for directory in ("versions", "signatures"):
+        for path in sorted((folder.state_directory / directory).glob(".*.tmp")):
+            yield _leftover(f".imprimatur/{directory}/{path.name}")
+    recorded = set(folder.recorded())
+    for path in sorted((folder.state_directory / "signatures").glob("*.sig")):
+        if version_number(path.stem) not in recorded:
+            yield _leftover(f".imprimatur/signatures/{path.name}, without its version")
+
+
 def _leftover(path: str) -> Finding:
-    message = f"{path} was left by a crash, or a push is running; the next push sweeps it"
+    message = f"{path!r} was left by a crash, or a push is running; the next push sweeps it"
     return _finding("leftover", message)
 
 
@@ -170,14 +181,14 @@ def _records(folder: ServingFolder) -> Iterator[Finding]:
     for check in checks:
         try:
             check()
-        except RecordError as error:
+        except (RecordError, OSError) as error:
             yield _finding("damaged_record", str(error))
 
 
 def _quarantined(folder: ServingFolder) -> Iterator[Finding]:
     try:
         live, active = folder.live(), folder.quarantine().active
-    except RecordError:
+    except (RecordError, OSError):
         return
     digests = {entry.digest for entry in active} | {entry.trained_digest for entry in active}
     if live is not None and live.record is not None and live.digest in digests:
@@ -189,7 +200,7 @@ def _readable_records(folder: ServingFolder) -> Iterator[VersionRecord]:
     for number in folder.recorded():
         try:
             record = folder.record(number)
-        except RecordError:
+        except (RecordError, OSError):
             continue
         if record is not None:
             yield record
@@ -204,6 +215,7 @@ _CHECKS: tuple[Callable[[ServingFolder], Iterator[Finding]], ...] = (
     _versions,
     _modes,
     _leftovers,
+    _orphans,
     _set_aside,
     _records,
     _quarantined,

@@ -13,6 +13,7 @@ from components.pusher import disk, recovery
 from components.pusher.locked_folder import LockedFolder
 
 TIMEOUT_SECONDS = 600.0
+_MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
 
 _OBJECT_STORES = (
     "s3fs", "goofys", "gcsfuse", "mountpoint-s3", "blobfuse", "blobfuse2", "rclone", "ossfs",
@@ -57,6 +58,10 @@ def locked(
         PushError: it is a file, can't be written, lies on a file system whose locks don't hold, or
             another writer kept the lock.
     """
+    if not 0 <= timeout_seconds <= _MAX_TIMEOUT_SECONDS:
+        raise ConfigurationError(
+            f"lock_timeout_seconds is {timeout_seconds!r}; expected 0 to {_MAX_TIMEOUT_SECONDS:g}"
+        )
     base = Path(base_directory).absolute()
     with _faults_of(base):
         _prepare(base, create=create)
@@ -132,11 +137,7 @@ def _prepare(base: Path, *, create: bool) -> None:
         )
     missing = [path for path in (base, *base.parents) if not path.exists()]
     for path in reversed(missing):
-        try:
-            disk.make_directory(path, disk.Modes())
-        except FileExistsError:
-            continue
-    disk.sync(missing[-1].parent)
+        disk.make_whole_directory(path, disk.Modes())
 
 
 def _make_state_directories(folder: LockedFolder) -> None:
@@ -175,6 +176,8 @@ def _faults_of(base: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.filename is not None and not Path(error.filename).absolute().is_relative_to(base):
+            raise PushError(f"{str(error.filename)!r} can't be used: {error.strerror}") from error
         remedy = _REMEDIES.get(error.errno or 0, "check its permissions and its disk")
         raise PushError(
             f"the serving folder {str(base)!r} can't be used: {error}; {remedy}"

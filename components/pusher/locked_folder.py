@@ -66,7 +66,9 @@ class LockedFolder(ServingFolder):
 
     def withdrawals(self) -> list[VersionRecord]:
         """Return the records of what was withdrawn, the newest last."""
-        found = self.records(lambda record: record.get("withdrawal") is not None)
+        found = self.records(
+            lambda record: record.get("withdrawal") is not None, pass_over_damaged=True
+        )
         return sorted(found, key=lambda record: _sequence(record.withdrawal))
 
     def mark_withdrawn(self, record: VersionRecord, withdrawal: Withdrawal) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components import records
 from components.artifacts import Manifest
-from components.errors import InvalidModelError, ServerUnavailableError
+from components.errors import ImprimaturError, InvalidModelError, ServerUnavailableError
 from components.pusher import commit, confirmation, decision, retention
 from components.pusher.locked_folder import LockedFolder
 from components.pusher.numbering import next_number
@@ -149,9 +149,9 @@ def _confirm(
             f"version {record.version} was withdrawn and is in quarantine: {answer.message}"
         )
     _withdraw(folder, record, "unconfirmed", answer.message, run)
+    late = f" within {confirm.timeout_seconds:g} s" if answer.state == "waiting" else ""
     raise ServerUnavailableError(
-        f"version {record.version} was withdrawn: not confirmed within "
-        f"{confirm.timeout_seconds:g} s: {answer.message}"
+        f"version {record.version} was withdrawn: not confirmed{late}: {answer.message}"
     )
 
 
@@ -179,7 +179,7 @@ def retain(folder: LockedFolder, keep_versions: int) -> None:
     """Remove old versions; what fails there doesn't undo a push."""
     try:
         retention.remove_old_versions(folder, keep_versions)
-    except OSError as error:
+    except (OSError, ImprimaturError) as error:
         _log.warning("old versions could not be removed: %s", error)
 
 

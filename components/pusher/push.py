@@ -117,7 +117,12 @@ def _refuse_before_making(request: PushRequest) -> Refusal | None:
     if candidate is None:
         return decision.refuse_without_model(request, facts)
     decided = decision.decide(request, candidate, facts)
-    return decided if isinstance(decided, Refusal) else None
+    if isinstance(decided, decision.Stale) and request.options.reevaluate_with is None:
+        decided = decided.refusal
+    if not isinstance(decided, Refusal):
+        return None
+    objection = publication.check_bytes(artifacts.read_manifest(candidate.source), candidate)
+    return decided if objection is None else decision.refusal(request, facts, objection)
 
 
 def _push_once(

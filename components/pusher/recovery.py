@@ -33,10 +33,16 @@ _log = logging.getLogger(__name__)
 
 
 def recover(folder: LockedFolder) -> None:
-    """Complete or undo what was begun; then sweep."""
+    """Complete or undo what was begun; then sweep.
+
+    A damaged record is passed over: it must not keep anybody from rolling back.
+    """
     _sweep_temporary_files(folder)
     present = dict(folder.numbered())
-    for record in folder.records(lambda record: not _is_settled(record, present)):
+    unsettled = folder.records(
+        lambda record: not _is_settled(record, present), pass_over_damaged=True
+    )
+    for record in unsettled:
         if record.state in _IN_SERVICE:
             _settle_missing(folder, record)
         else:
@@ -97,6 +103,12 @@ def _sweep_signatures(folder: LockedFolder) -> None:
     for path in folder.state_directory.glob("signatures/*.sig"):
         number = version_number(path.stem)
         if number is None or not folder.record_path(number).exists():
+            disk.remove(path)
+            continue
+        removed = folder.records(
+            lambda record: record.get("state") == "removed", pass_over_damaged=True
+        )
+        if number in {record.number for record in removed}:
             disk.remove(path)
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from components import parent_death, records, signing
-from components.errors import EXIT_REFUSED, EXIT_USAGE, ConfigurationError, PushError
+from components.errors import (
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    ConfigurationError,
+    PushError,
+    RecordError,
+)
 from components.pusher.request import PushRequest
 from components.records import Blessing
 
@@ -72,7 +78,12 @@ def _run(command: list[str]) -> Blessing:
     if done.returncode not in (0, EXIT_REFUSED):
         raise PushError(f"the evaluation for this push ended with exit code {done.returncode}")
     last = done.stdout.rstrip("\n").rpartition("\n")[2]
-    return Blessing.from_json(json.loads(last))
+    try:
+        return Blessing.from_json(json.loads(last))
+    except (ValueError, RecordError) as error:
+        raise PushError(
+            f"the evaluation for this push left no blessing as its last line: {error}"
+        ) from error
 
 
 def _as_argument(value: Any) -> str:

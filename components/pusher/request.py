@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from components.errors import ConfigurationError, RecordError
 from components.pusher.lock import TIMEOUT_SECONDS
 from components.pusher.provenance import Signer
@@ -17,6 +19,7 @@ from components.records import Blessing, BlessingKind, Finding, Model, Run
 from components.serving_folder import MAX_VERSION
 
 REQUIRED_KINDS: tuple[BlessingKind, ...] = ("evaluation", "infra")
+_MAX_SECONDS = 7 * 24 * 3600.0
 _KEYS_OF_REEVALUATION = {"examples", "eval_config", "example_splits", "first_run"}
 
 
@@ -124,7 +127,7 @@ def read_object(text: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, nesting too deep
         raise ConfigurationError(f"it isn't JSON: {error}") from error
     if not isinstance(value, dict):
         raise ConfigurationError(f"it is {shown(value)}, not a JSON object")
@@ -205,9 +208,9 @@ def read_confirm(given: Mapping[str, Any] | None, base_directory: Path) -> Confi
     well_formed = (
         not given.keys() - {"urls", "model_name", "timeout_seconds"}
         and isinstance(urls, list | tuple)
-        and all(isinstance(url, str) and re.match(r"https?://[^/]", url) for url in urls)
+        and all(isinstance(url, str) and _is_http(url) for url in urls)
         and isinstance(timeout, int | float)
-        and timeout > 0
+        and 0 < timeout <= _MAX_SECONDS
         and isinstance(name, str)
     )
     if not well_formed or not urls:
@@ -216,6 +219,14 @@ def read_confirm(given: Mapping[str, Any] | None, base_directory: Path) -> Confi
             "'model_name': NAME, 'timeout_seconds': 360}"
         )
     return Confirm(tuple(url.rstrip("/") for url in urls), name, float(timeout))
+
+
+def _is_http(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def read_keep_versions(given: int) -> int:
@@ -254,9 +265,16 @@ def _local_path(model: Model) -> Path:
 
 def _local(uri: str, name: str) -> Path:
     scheme, separator, rest = uri.partition("://")
-    if separator and scheme != "file":
+    if separator and (scheme != "file" or not rest.startswith("/")):
         raise ConfigurationError(
             f"{name} is {uri!r}; expected a local directory (a bucket is no serving folder: "
             "see 'pusher mirror' and 'pusher pull')"
         )
-    return Path(rest if separator else uri)
+    path = rest if separator else uri
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"{name} is {uri!r}, which isn't UTF-8; rename it") from error
+    if "\0" in path:
+        raise ConfigurationError(f"{name} is {uri!r}; a path holds no NUL")
+    return Path(path)

@@ -216,10 +216,10 @@ def test_a_mirror_begins_again_if_the_version_goes_away(workshop, url, monkeypat
     workshop.publish(2, 3)
     upload_file, gone = bucket_mirror._upload, []
 
-    def upload_late(folder, bucket, version, record):
+    def upload_late(folder, bucket, version, record, **options):
         if not gone:
             gone.append(workshop.rollback())
-        return upload_file(folder, bucket, version, record)
+        return upload_file(folder, bucket, version, record, **options)
 
     monkeypatch.setattr(bucket_mirror, "_upload", upload_late)
 
@@ -251,3 +251,77 @@ def test_a_bucket_that_cannot_be_reached_is_a_fault(workshop, s3_url):
 
     with pytest.raises(PushError, match="can't be used"):
         mirror(workshop, "s3://there-is-no-such-bucket/x")
+
+
+def test_a_bucket_that_lost_an_object_is_mirrored_anew(workshop, url, replica):
+    pushed = workshop.publish(2)[0]
+    mirror(workshop, url)
+    bucket = buckets.open_bucket(url)
+    bucket.file_system.rm_file(bucket.path(f"versions/{pushed.digest}/saved_model.pb"))
+
+    with pytest.raises(PushError, match="mirror --again"):
+        pull(url, replica)
+    assert mirror(workshop, url).outcome == "mirrored"
+    assert pull(url, replica).outcome == "pushed"
+
+
+def test_a_bucket_with_changed_bytes_is_mirrored_again(workshop, url, replica):
+    pushed = workshop.publish(2)[0]
+    mirror(workshop, url)
+    name = f"versions/{pushed.digest}/saved_model.pb"
+    change(url, name, b"x" * len(buckets.open_bucket(url).read(name)))
+
+    with pytest.raises(InvalidModelError, match="mirror --again"):
+        pull(url, replica)
+    assert mirror(workshop, url).outcome == "already_mirrored"
+    again = pusher.mirror(base_directory=str(workshop.base), to=url, again=True)
+    assert again.outcome == "mirrored"
+    assert pull(url, replica).outcome == "pushed"
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"[" * 100_000, b"9" * 5000, b"{", b"[]"])
+def test_a_pointer_that_is_no_record_is_named(workshop, url, replica, data):
+    change(url, "live.json", data)
+
+    with pytest.raises(RecordError, match=r"live\.json is damaged"):
+        pull(url, replica)
+    workshop.publish(2)
+    assert pusher.mirror(base_directory=str(workshop.base), to=url, again=True)
+    assert pull(url, replica).outcome == "pushed"
+
+
+def test_a_recipe_in_quarantine_here_is_not_pulled(workshop, url, replica):
+    known = {"module_digest": "sha256:m", "examples_digest": "sha256:e"}
+    workshop.publish(2)
+    mirror(workshop, url)
+    pull(url, replica)
+    workshop.push(workshop.model("graph 3", 3, **known))
+    mirror(workshop, url)
+    pull(url, replica)
+    pusher.rollback(base_directory=str(replica), reason="bad", hold=False)
+    workshop.push(workshop.model("trained again", 3, **known), allow_older=True)
+    mirror(workshop, url)
+
+    assert pull(url, replica).check == "quarantined"
+
+
+def test_a_number_that_leaves_no_room_is_not_pulled(workshop, url, replica):
+    workshop.publish(2)
+    mirror(workshop, url)
+    replace_record(url, version=str(2**63 - 1))
+
+    with pytest.raises(InvalidModelError, match="leave no number"):
+        pull(url, replica)
+
+
+def test_a_store_that_is_down_is_a_fault(replica, s3_url, monkeypatch):
+    """s3fs lets botocore's own errors through, which aren't OSErrors."""
+    import s3fs
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()
+
+    with pytest.raises(PushError, match="can't be used"):
+        pull(s3_url, replica)
+    assert not replica.exists()

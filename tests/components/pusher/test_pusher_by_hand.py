@@ -1,15 +1,18 @@
 """What hands do in a serving folder, and what the next writer makes of it."""
 
+import dataclasses
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from components import artifacts, pusher
-from components.errors import InvalidModelError
+from components.errors import ConfigurationError, InvalidModelError, PushError, RecordError
+from components.pusher import disk
 from components.pusher.lock import locked
 from components.pusher.quarantine import recipe_digest
-from components.records import Override, Refusal
+from components.records import Finding, Override, Refusal
 
 
 def copy_to_number(workshop, number, content="foreign"):
@@ -39,7 +42,7 @@ def test_a_withdrawn_version_copied_back_is_withdrawn_again(workshop):
     assert artifacts.digest(withdrawn) == workshop.folder.record(20130301000000).digest
     leftovers = [f for f in lint(workshop) if f.check == "leftover"]
     assert len(leftovers) == 1
-    assert leftovers[0].message.startswith("20130301000000.")
+    assert leftovers[0].message.startswith("'20130301000000.")
 
 
 def lint(workshop):
@@ -190,3 +193,130 @@ def test_an_evaluation_may_not_carry_overrides_of_its_own(workshop):
     result = workshop.push(model, [evaluation, workshop.bless(model, "infra")])
 
     assert "only an approval may" in result.findings[0].message
+
+
+@pytest.mark.parametrize("damage", ["{", '{"version": "abc"}', "[" * 100_000, "FIFO"])
+def test_a_damaged_record_of_long_ago_keeps_nobody_from_rolling_back(workshop, damage):
+    first, _ = workshop.publish(2, 3)
+    path = workshop.folder.record_path(20100101000000)
+    if damage == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.write_text(damage)
+
+    assert workshop.rollback().version == first.version
+    assert pusher.hold(base_directory=str(workshop.base), reason="night").hold is not None
+    if damage != '{"version": "abc"}':  # of other bytes, so that a push needn't know it
+        with pytest.raises(RecordError, match=r"20100101000000\.json"):
+            workshop.push(workshop.model("graph 4", 4))
+
+
+def test_a_record_that_is_of_another_version_is_damaged(workshop):
+    workshop.publish(2, 3)
+    record = workshop.folder.record_path(20130201000000)
+    record.write_text(workshop.folder.record_path(20130301000000).read_text())
+
+    assert any("it is of version 20130301000000" in f.message for f in lint(workshop))
+
+
+@pytest.mark.parametrize("name", ["pins.json", "versions/20130201000000.json"])
+def test_what_fails_after_the_rename_does_not_undo_a_push(workshop, name):
+    workshop.publish(2)
+    model = workshop.model("graph 3", 3)
+    rename = disk.rename
+
+    def damage(source, target):
+        rename(source, target)
+        (workshop.folder.state_directory / name).write_text("{bad")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "rename", damage)
+        assert workshop.push(model).outcome == "pushed"
+
+
+@pytest.mark.parametrize("base", ["a\0b", "\udcff", "file://localhost/x", "file://x"])
+def test_a_base_directory_that_can_not_be_is_refused_before_anything_is_done(workshop, base):
+    with pytest.raises(ConfigurationError):
+        workshop.push(workshop.model(), base=base)
+
+
+def test_a_loop_of_symlinks_is_no_serving_folder(workshop):
+    workshop.base.symlink_to(workshop.base)
+
+    with pytest.raises(PushError):
+        workshop.push(workshop.model())
+
+
+@pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan"), 10**400])
+def test_a_wait_without_end_is_refused(workshop, timeout):
+    with pytest.raises(ConfigurationError, match="lock_timeout_seconds"):
+        workshop.push(workshop.model(), lock_timeout_seconds=timeout)
+    with pytest.raises(ConfigurationError, match="timeout_seconds"):
+        workshop.push(workshop.model(), confirm={"urls": ["http://h"], "timeout_seconds": timeout})
+
+
+@pytest.mark.parametrize("check", ["nan", "infra", "digest", "slice_missing"])
+def test_only_thresholds_may_be_overridden(workshop, check):
+    model = workshop.model()
+    failure = Finding(check, False, "bad", metric="auc", observed=0.6)
+    override = Override(check, "auc", {}, "fine", "ada", observed=0.6)
+    blessings = [
+        workshop.bless(model, blessed=False, findings=(failure,)),
+        workshop.bless(model, "infra"),
+        workshop.bless(model, "approval", overrides=(override,)),
+    ]
+
+    assert workshop.push(model, blessings).check == "not_blessed"
+
+
+@pytest.mark.parametrize("field", ["reason", "by"])
+def test_an_override_needs_a_name_and_a_reason(workshop, field):
+    model = workshop.model()
+    failure = workshop.failure(metric="auc", observed=0.6)
+    override = Override(failure.check, "auc", {}, "fine", "ada", observed=0.6)
+
+    def push(given):
+        return workshop.push(
+            model,
+            [
+                workshop.bless(model, blessed=False, findings=(failure,)),
+                workshop.bless(model, "infra"),
+                workshop.bless(model, "approval", overrides=(given,)),
+            ],
+        )
+
+    assert push(dataclasses.replace(override, **{field: " "})).check == "not_blessed"
+    assert push(override).outcome == "pushed"
+
+
+def test_changed_bytes_are_an_error_before_the_folder_is_there_too(workshop):
+    model = workshop.model()
+    negative = workshop.bless(model, blessed=False, findings=(workshop.failure(),))
+    (Path(model.uri) / "saved_model.pb").write_text("changed")
+
+    with pytest.raises(InvalidModelError):
+        workshop.push(model, [negative, workshop.bless(model, "infra")])
+
+
+def test_a_foreign_version_with_odd_names_leaves_the_status_readable(workshop):
+    foreign = copy_to_number(workshop, "1700000000")
+    (foreign / "a\nb").write_text("x")
+    copy_to_number(workshop, "1600000000")
+
+    workshop.rollback(hold=False)
+
+    assert len(pusher.status(base_directory=str(workshop.base)).withdrawn) == 1
+
+
+def test_the_signature_of_a_version_that_retention_removed_goes_with_it(workshop):
+    first = workshop.publish(2, 3, 4)[0]
+    signature = workshop.folder.signature_path(int(first.version))
+    signature.parent.mkdir()
+    signature.write_text("signed")
+
+    workshop.push(workshop.model("graph 5", 5), keep_versions=2)
+    assert not signature.exists()
+
+    signature.write_text("as a crash would leave it")
+    workshop.publish(6)
+    assert not signature.exists()

@@ -1,8 +1,11 @@
 """Asking servers whether they serve what was published; each a real HTTP server in a thread."""
 
+import contextlib
 import json
 import re
+import socket
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -153,18 +156,84 @@ def test_the_first_version_needs_no_answer_before(workshop, impatient):
     with pytest.raises(ServerUnavailableError, match="not confirmed"):
         workshop.push(workshop.model(), confirm=confirm(server, timeout_seconds=2))
 
-    with serving({"status": (500, {})}) as [server]:
+    with serving({}) as [server]:
         assert workshop.push(workshop.model(), confirm=confirm(server)).version == "20130201000001"
+
+
+@pytest.mark.parametrize("answer", [(500, {}), (403, b"no"), (301, b"elsewhere")])
+def test_before_the_first_version_a_wrong_answer_is_an_objection(workshop, impatient, answer):
+    with serving({"status": answer}) as [server], pytest.raises(ServerUnavailableError):
+        workshop.push(workshop.model(), confirm=confirm(server))
+
+    assert workshop.visible() == []
 
 
 @pytest.mark.parametrize(
     "step",
-    [ended("20130301000000"), (400, {"error": "Malformed request"}), (500, {"error": "x"})],
+    [
+        (400, {"error": "Malformed request"}),
+        (500, {"error": "x"}),
+        (403, b"no"),
+        (301, b""),
+    ],
 )
-def test_a_version_that_a_server_gave_up_on_is_withdrawn_for_good(published, impatient, step):
+def test_what_no_model_server_answers_blames_no_model(published, impatient, step):
     model = published.model("graph 3", 3)
     with (
         serving({"version": ["LOADING", step]}) as [server],
+        pytest.raises(ServerUnavailableError, match=r"was withdrawn: not confirmed: .* answers"),
+    ):
+        published.push(model, confirm=confirm(server))
+
+    assert published.visible() == ["20130201000000", "20130301000000.withdrawn"]
+    assert published.folder.quarantine().active == ()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        (200, {"model_version_status": [{"version": "20130301000000", "status": "text"}]}),
+        (200, b"[" * 200_000),
+        (200, b'{"model_version_status": [7]}'),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_waited_over_and_withdrawn(published, impatient, step):
+    with (
+        serving({"version": [step]}) as [server],
+        pytest.raises(ServerUnavailableError, match="not confirmed within 5 s"),
+    ):
+        published.push(published.model("graph 3", 3), confirm=confirm(server, timeout_seconds=5))
+
+    assert published.folder.live().number == 20130201000000
+
+
+def test_an_answer_that_trickles_counts_as_none(published, monkeypatch):
+    """The library's own timeouts are for each piece, and each piece is in time."""
+    monkeypatch.setattr(confirmation, "_REQUEST_SECONDS", 0.5)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def trickle():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    with listener, pytest.raises(ServerUnavailableError, match=r"no whole answer within 0\.5 s"):
+        confirmation.check_reachable(
+            Confirm((f"http://127.0.0.1:{listener.getsockname()[1]}",), "m")
+        )
+    thread.join()
+
+
+def test_a_version_that_a_server_gave_up_on_is_withdrawn_for_good(published, impatient):
+    model = published.model("graph 3", 3)
+    with (
+        serving({"version": ["LOADING", ended("20130301000000")]}) as [server],
         pytest.raises(InvalidModelError, match="in quarantine"),
     ):
         published.push(model, confirm=confirm(server), run=published.run())

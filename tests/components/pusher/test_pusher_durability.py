@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components import pusher
 from components.pusher import disk, stream, writeback
 
 
@@ -70,6 +71,20 @@ def test_each_file_is_really_synced(workshop, fsynced):
 
     assert {"saved_model.pb", "variables.index", "variables.data-00000-of-00001"} <= fsynced
     assert {"variables", "20130201000000", "versions", "serving"} <= fsynced
+    assert any(name.startswith(".20130201000000.json.") for name in fsynced)
+
+
+def test_each_file_that_is_pulled_is_really_synced(workshop, fsynced):
+    workshop.push(workshop.model())
+    url = f"file://{workshop.directory}/bucket"
+    pusher.mirror(base_directory=str(workshop.base), to=url)
+    fsynced.clear()
+
+    pusher.pull(source=url, base_directory=str(workshop.directory / "new" / "replica"))
+
+    assert {"saved_model.pb", "variables.index", "variables.data-00000-of-00001"} <= fsynced
+    assert {"variables", "20130201000000", "versions", "replica"} <= fsynced
+    assert {"new", workshop.directory.name} <= fsynced
 
 
 def test_very_many_files_are_synced_at_once(workshop, monkeypatch):
