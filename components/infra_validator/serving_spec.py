@@ -16,13 +16,14 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from components.errors import ConfigurationError
 from components.infra_validator.proto_json import ProtoObject
 from components.model_server import LocalProcess, Runner
 from components.model_server.docker_settings import DEFAULT_IMAGE, DockerSettings
 from components.record_codec import shown
+from components.records import Run
 
 DEFAULT_TAG = "latest"
 DEFAULT_MODEL_NAME = "infra-validation-model"
@@ -64,7 +65,7 @@ class ServingSpec:
     """Which servers are started one after another, and how."""
 
     containers: tuple[DockerSettings, ...] = ()
-    """None means our own server as a child process."""
+    """Empty means our own server as a child process."""
     resources: Resources = field(default_factory=Resources)
     model_name: str = DEFAULT_MODEL_NAME
 
@@ -72,6 +73,19 @@ class ServingSpec:
     def servers(self) -> tuple[DockerSettings | None, ...]:
         """The containers, or None for the one child process."""
         return self.containers or (None,)
+
+    def labelled(self, run: Run | None) -> Self:
+        """Return the same with containers that say which task instance they belong to."""
+        if run is None:
+            return self
+        labels = (
+            ("run", run.run_id),
+            ("dag", run.dag_id),
+            ("task", run.task_id),
+            ("try", str(run.try_number)),
+        )
+        containers = tuple(dataclasses.replace(c, labels=labels) for c in self.containers)
+        return dataclasses.replace(self, containers=containers)
 
 
 def make_runner(
