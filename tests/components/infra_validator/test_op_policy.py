@@ -592,9 +592,13 @@ def test_refuses_a_model_that_no_server_loads(saved, edited):
         find_risky_ops(edited(saved(write), retag))
 
 
-def test_warns_or_refuses(saved):
+def test_warns_or_refuses(saved, caplog):
     model = saved(write)
-    warned, refused = (check_ops(model, policy) for policy in ("warn", "refuse"))
+    caplog.clear()
+    refused = check_ops(model, "refuse")
+    assert caplog.messages == []
+    warned = check_ops(model, "warn")
+    assert caplog.messages == ["1 operations of the model do more than compute"]
     assert (warned.check, warned.passed, warned.observed, warned.bound) == ("ops", True, 1.0, None)
     assert (refused.passed, refused.observed, refused.bound.upper) == (False, 1.0, 0.0)
     for finding in (warned, refused):
