@@ -34,14 +34,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--transform-graph", type=record(TransformGraph), metavar="RECORD",
         help="becomes fn_args.transform_graph_path")  # fmt: skip
     add("--base-model", type=_base_model, metavar="DIR|RECORD",
-        help="what to start from: a model, or a serving folder, which means what is live there")  # fmt: skip
+        help="what to start from: a model, or a serving folder: what is live there")  # fmt: skip
     add("--hyperparameters", type=_hyperparameters, metavar="JSON|RECORD",
         help="values by name, or the tuner's record")  # fmt: skip
     add("--custom-config", type=json_object, metavar="JSON", help="becomes fn_args.custom_config")
     add("--serving-examples", type=record(Examples), metavar="RECORD",
         help="what to ask the finished model, where --examples are transformed already")  # fmt: skip
     add("--keras", type=int, choices=(2, 3),
-        help="which Keras the module was written for; its source decides by default")  # fmt: skip
+        help="what the module was written for; by default its source decides")  # fmt: skip
     add("--seed", type=int, default=DEFAULT_SEED, help="of random numbers; default %(default)s")
     add("--deterministic", action="store_true",
         help="the same weights each time on the same machine; slower")  # fmt: skip
