@@ -8,10 +8,7 @@
 """
 
 import logging
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from components.saved_model.export_note import ExportNote
 from components.saved_model.reusable import Parts
 from components.saved_model.serving_signature import ServingSignature
 from components.saved_model.session import DEFAULT_SIGNATURE
+from components.saved_model.staging import replaced_model
 
 _log = logging.getLogger(__name__)
 _OPTIMIZER_SETTINGS = (
@@ -81,7 +79,7 @@ def export(
         for function in functions.values()
         for variable in reusable.captured_variables(function)
     ]
-    with _replaced(target) as staging:
+    with replaced_model(target) as staging:
         _save(root, staging, functions)
         export_note.write(staging, _note(model, parts))
     for warning in export_note.read(target).warnings:
@@ -131,31 +129,3 @@ def _save(root: Any, directory: Path, functions: Mapping[str, Any]) -> None:
             "a signature uses a table or variable that the model doesn't hold; give the object "
             f"that holds it in tracked=[…]. TensorFlow says: {error}"
         ) from error
-
-
-@contextmanager
-def _replaced(target: Path) -> Iterator[Path]:
-    """Write under a sibling name, and put it in place when the block ends without an error."""
-    _check_replaceable(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-    try:
-        yield staging
-        old = staging.with_suffix(".old")
-        if target.exists():
-            target.rename(old)
-        staging.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _check_replaceable(target: Path) -> None:
-    if not target.exists():
-        return
-    is_model = (target / "saved_model.pb").is_file()
-    if not target.is_dir() or (any(target.iterdir()) and not is_model):
-        raise ConfigurationError(
-            f"{str(target)!r} exists and isn't a SavedModel, so it won't be replaced; give another "
-            "directory"
-        )

@@ -258,7 +258,7 @@ def test_replaces_a_model_and_nothing_else(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/text").write_text("mine")
-    with pytest.raises(ConfigurationError, match="isn't a SavedModel, so it won't be replaced"):
+    with pytest.raises(ConfigurationError, match="isn't a model, so it won't be replaced"):
         export(model, tmp_path / "notes")
 
 

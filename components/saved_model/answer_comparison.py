@@ -1,0 +1,61 @@
+"""Compares what a rewritten model answers with what the original answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from components.record_parts import Bound, Finding
+
+Answers = Mapping[str, np.ndarray[Any, Any]]
+
+
+def compare_answers(expected: Answers, found: Answers, tolerance: float) -> list[Finding]:
+    """Return one finding for each output.
+
+    The error is the largest difference, divided by the largest magnitude of that output among the
+    answers: a quantized model keeps neither small values nor zeros exactly. NaN fails unless it
+    stands at the same place in both; text must be equal.
+
+    Args:
+        expected: the original's, by output.
+        found: the rewritten model's.
+        tolerance: of the error; 0.01 is one percent of the output's range.
+    """
+    return [_compare(name, expected[name], found.get(name), tolerance) for name in sorted(expected)]
+
+
+def _compare(name: str, expected: Any, found: Any, tolerance: float) -> Finding:
+    if found is None or expected.shape != found.shape:
+        seen = "isn't there" if found is None else f"has the shape {found.shape}"
+        return Finding(
+            check="answers",
+            passed=False,
+            message=f"The output {name!r} {seen}; the original's has {expected.shape}.",
+        )
+    error = _relative_error(expected, found)
+    passed = bool(error <= tolerance)
+    return Finding(
+        check="answers",
+        passed=passed,
+        message=f"The output {name!r} differs from the original's by {error:.2g} of its range, "
+        f"{'within' if passed else 'more than'} {tolerance:g}, on {len(expected)} examples.",
+        observed=error if np.isfinite(error) else None,
+        bound=Bound(upper=tolerance),
+    )
+
+
+def _relative_error(expected: Any, found: Any) -> float:
+    if expected.dtype.kind not in "fiub":
+        return 0.0 if np.array_equal(expected, found) else float("inf")
+    wide, other = expected.astype(np.float64), found.astype(np.float64)
+    if not np.array_equal(np.isfinite(wide), np.isfinite(other)):
+        return float("inf")
+    finite = np.isfinite(wide)
+    if not np.array_equal(wide[~finite], other[~finite], equal_nan=True):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    difference = float(np.abs(wide[finite] - other[finite]).max())
+    largest = float(np.abs(wide[finite]).max())
+    return difference / largest if largest else difference
