@@ -57,6 +57,7 @@ def validate(
         ServerUnavailableError: the server can't be started or reached; a retry may help.
     """
     settings = read_settings(serving_spec, validation_spec, request_spec)
+    settings = dataclasses.replace(settings, serving=settings.serving.labelled(run))
     rows = read_rows(examples, settings.split_name, settings.num_examples)
     with artifacts.new_directory(output_dir) as staging:
         candidate = prepare(model, settings, rows, staging)

@@ -5,7 +5,6 @@ import threading
 from pathlib import Path
 
 import docker
-import requests
 import urllib3
 from docker.errors import DockerException
 
@@ -45,7 +44,7 @@ class LogFollower:
             with self._path.open("wb", buffering=0) as file:
                 for part in self._client.api.logs(self._container_id, stream=True, follow=True):
                     file.write(part)
-        except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (DockerException, OSError, urllib3.exceptions.HTTPError) as error:
             _log.debug("The log of %s broke off: %s", self._container_id, error)
         else:
             self._is_complete = True

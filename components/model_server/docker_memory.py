@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import docker
-import requests
 import urllib3
 from docker.errors import DockerException
 from docker.utils import version_gte
@@ -49,7 +48,7 @@ class MemoryWatch:
                 used = used_bytes(self._ask())
                 if used is not None:
                     self._peak = max(self._peak or 0, used)
-        except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (DockerException, OSError, urllib3.exceptions.HTTPError) as error:
             _log.debug("The memory of %s isn't watched any more: %s", self._container_id, error)
         finally:
             self._client.close()

@@ -73,9 +73,14 @@ def remove(client: docker.DockerClient, containers: Iterable[str], networks: Ite
 
 
 def _pass_if_gone(error: APIError) -> None:
-    is_going = error.response is not None and error.response.status_code in _GOING
-    if not (isinstance(error, NotFound) or is_going):
+    if not is_gone(error):
         raise error
+
+
+def is_gone(error: APIError) -> bool:
+    """Return whether the engine says that something isn't there, or is about to be removed."""
+    is_going = error.response is not None and error.response.status_code in _GOING
+    return isinstance(error, NotFound) or is_going
 
 
 def _is_left_over(client: docker.DockerClient, labels: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from components.errors import ServerUnavailableError
@@ -21,7 +21,14 @@ from components.model_server.docker_log import LogFollower
 from components.model_server.docker_memory import MemoryWatch
 from components.model_server.docker_network import Way, choose_way
 from components.model_server.docker_owner import Owner
-from components.model_server.docker_reaper import DEADLINE_LABEL, OWNER_LABEL, kill, reap, remove
+from components.model_server.docker_reaper import (
+    DEADLINE_LABEL,
+    OWNER_LABEL,
+    is_gone,
+    kill,
+    reap,
+    remove,
+)
 from components.model_server.docker_sandbox import container_options
 from components.model_server.docker_settings import DockerSettings
 from components.model_server.docker_watchdog import Watchdog
@@ -52,22 +59,13 @@ class Docker:
     def __init__(self, settings: DockerSettings) -> None:
         self._settings = settings
 
-    def start(
-        self,
-        base_path: Path,
-        *,
-        model_name: str,
-        log_path: Path,
-        run_labels: Mapping[str, str] | None = None,
-    ) -> "DockerServer":
+    def start(self, base_path: Path, *, model_name: str, log_path: Path) -> "DockerServer":
         """Start a server.
 
         Args:
             base_path: a folder of versions, the only thing that the container sees of this machine.
             model_name: what the server calls it.
             log_path: of a file that gets all that the server prints.
-            run_labels: for whoever looks at the engine: key → value; each key gets the prefix
-                ``imprimatur.``.
 
         Raises:
             ConfigurationError: settings that the engine doesn't take, a model that the container
@@ -78,18 +76,13 @@ class Docker:
         client = connect(self._settings)
         try:
             reap(client)
-            return self._start(client, base_path, model_name, log_path, run_labels or {})
+            return self._start(client, base_path, model_name, log_path)
         except BaseException:
             client.close()
             raise
 
     def _start(
-        self,
-        client: docker.DockerClient,
-        base_path: Path,
-        model_name: str,
-        log_path: Path,
-        run_labels: Mapping[str, str],
+        self, client: docker.DockerClient, base_path: Path, model_name: str, log_path: Path
     ) -> "DockerServer":
         settings = self._settings
         with translated("the Docker engine doesn't describe itself"):
@@ -98,7 +91,8 @@ class Docker:
         options = container_options(settings, base_path, model_name, info)
         image = ensure_image(client, settings.image, settings.pull)
         name = f"imprimatur-{secrets.token_hex(6)}"
-        labels = {f"{_LABEL_PREFIX}{key}": value for key, value in run_labels.items()} | {
+        labels = {
+            **{f"{_LABEL_PREFIX}{key}": value for key, value in settings.labels},
             OWNER_LABEL: owner.to_label(),
             DEADLINE_LABEL: str(int(time.time() + settings.max_seconds)),
         }
@@ -281,7 +275,9 @@ class DockerServer:
     def _complete_log(self) -> None:
         try:
             self._follower.complete(_LOG_SECONDS)
-        except NotFound:
+        except APIError as error:
+            if not is_gone(error):
+                raise
             _log.warning("%s is gone, and the end of its log with it.", self._container.name)
 
     def _signal_from_outside(self, finished_at: str) -> int | None:

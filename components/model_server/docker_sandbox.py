@@ -53,6 +53,7 @@ def container_options(
         "ulimits": [Ulimit(name="core", soft=0, hard=0)],
         "log_config": LogConfig(type="json-file", config={"max-size": _LOG_BYTES, "max-file": "1"}),
         "restart_policy": {"Name": "no"},
+        "healthcheck": {"test": ["NONE"]},  # would take from what is measured
         "detach": True,
     }
 

@@ -42,6 +42,8 @@ class DockerSettings:
             have changed; ``never``.
         model_server_arguments: appended to the command line of the server.
         max_seconds: the container is killed after that, whatever happens.
+        labels: for whoever looks at the engine: (name, value); each name gets the prefix
+            ``imprimatur.``.
 
     Raises:
         ConfigurationError: a value that can't be.
@@ -60,6 +62,7 @@ class DockerSettings:
     pull: Pull = "missing"
     model_server_arguments: tuple[str, ...] = ()
     max_seconds: float = 7200.0
+    labels: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.image.strip() or self.image != self.image.strip():

@@ -92,6 +92,18 @@ class Validation:
             os.killpg(self.pid, signal.SIGKILL)
             self.end()
 
+    def await_container(self, client):
+        """Wait until the server runs; return the container."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.end()
+            for container_id in containers(client, self.pid):
+                container = client.containers.get(container_id)
+                if container.status == "running":
+                    return container.id
+            time.sleep(0.05)
+        raise AssertionError("no container runs")
+
     def end(self):
         """Wait; return exit code, stdout, stderr."""
         out, err = self.process.communicate(timeout=DEADLINE_SECONDS)
@@ -141,22 +153,13 @@ def test_a_container_that_somebody_ends_is_a_fault(
 ):
     spec = serving_spec(never_ready)
     with Validation(bytes_of_a_model, infra_examples, spec, tmp_path / "infra") as validation:
-        poll(lambda: running(docker_client, validation.pid))
-        (container_id,) = containers(docker_client, validation.pid)
+        container_id = validation.await_container(docker_client)
         end(docker_client.api, container_id)
         code, out, err = validation.end()
         assert (code, out) == (1, ""), err
-        assert re.search("was killed by SIG(KILL|TERM)", err)
+        assert re.search("was killed by SIG(KILL|TERM)", err), err
         assert not (tmp_path / "infra").exists()
         assert containers(docker_client, validation.pid) == []
-
-
-def running(client, pid):
-    return [
-        container_id
-        for container_id in containers(client, pid)
-        if client.api.inspect_container(container_id)["State"]["Running"]
-    ]
 
 
 @pytest.mark.docker
@@ -166,7 +169,7 @@ def test_losing_the_engine_is_a_fault_and_the_next_run_tidies_up(
     proxy = EngineProxy(tmp_path / "docker.sock", DEFAULT_URL.removeprefix("unix://"))
     spec = serving_spec(never_ready, client_base_url=proxy.url)
     with Validation(bytes_of_a_model, infra_examples, spec, tmp_path / "infra") as validation:
-        poll(lambda: running(docker_client, validation.pid))
+        validation.await_container(docker_client)
         proxy.cut()
         code, out, err = validation.end()
         assert (code, out) == (1, ""), err
@@ -183,7 +186,7 @@ def test_nothing_is_left_of_a_validation_that_airflow_ends(
 ):
     spec = serving_spec(never_ready)
     with Validation(bytes_of_a_model, infra_examples, spec, tmp_path / "infra") as validation:
-        poll(lambda: running(docker_client, validation.pid))
+        validation.await_container(docker_client)
         os.killpg(validation.pid, signal.SIGTERM)
         code, out, err = validation.end()
         assert (code, out) == (128 + signal.SIGTERM, ""), err
@@ -196,7 +199,7 @@ def test_nothing_is_left_of_a_validation_that_is_killed(
 ):
     spec = serving_spec(never_ready)
     with Validation(bytes_of_a_model, infra_examples, spec, tmp_path / "infra") as validation:
-        poll(lambda: running(docker_client, validation.pid))
+        validation.await_container(docker_client)
         os.killpg(validation.pid, signal.SIGKILL)
         validation.end()
         poll(lambda: containers(docker_client, validation.pid) == [])

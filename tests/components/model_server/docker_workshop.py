@@ -39,13 +39,12 @@ class Workshop:
     def image(self, code):
         return docker_images.script_image(self.client, code)
 
-    def start(self, code, *, run_labels=None, **settings):
+    def start(self, code, **settings):
         settings = {"image": self.image(code), "pull": "never"} | settings
         server = Docker(DockerSettings(**settings)).start(
             self.base_path,
             model_name="m",
             log_path=self.directory / "server.log",
-            run_labels=run_labels,
         )
         self._servers.append(server)
         return server

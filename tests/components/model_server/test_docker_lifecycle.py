@@ -57,10 +57,10 @@ def test_stop_leaves_nothing_and_may_be_repeated(docker_workshop):
 
 
 def test_labels_say_whose_it_is(docker_workshop):
-    server = docker_workshop.start(WAIT, run_labels={"run": "manual__1", "dag_id": "flights"})
+    server = docker_workshop.start(WAIT, labels=(("run", "manual__1"), ("dag", "flights")))
     labels = docker_workshop.inspect(server)["Config"]["Labels"]
     assert labels["imprimatur.run"] == "manual__1"
-    assert labels["imprimatur.dag_id"] == "flights"
+    assert labels["imprimatur.dag"] == "flights"
     assert json.loads(labels["imprimatur.owner"])["pid"] > 0
 
 

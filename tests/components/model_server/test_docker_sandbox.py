@@ -99,7 +99,9 @@ def test_limits_are_the_engines(docker_workshop):
     server = docker_workshop.start(
         "import time; time.sleep(3600)", memory_bytes=64 << 20, cpus=0.5, pids_limit=50
     )
-    host = docker_workshop.inspect(server)["HostConfig"]
+    inspected = docker_workshop.inspect(server)
+    assert inspected["Config"]["Healthcheck"] == {"Test": ["NONE"]}
+    host = inspected["HostConfig"]
     assert (host["Memory"], host["MemorySwap"]) == (64 << 20, 64 << 20)
     assert (host["NanoCpus"], host["PidsLimit"]) == (500_000_000, 50)
     assert host["RestartPolicy"]["Name"] == "no"
