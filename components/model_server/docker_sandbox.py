@@ -45,7 +45,7 @@ def container_options(
         "read_only": True,
         "tmpfs": {"/tmp": _TMP_OPTIONS},  # noqa: S108 in the container
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
+        "security_opt": ["no-new-privileges"],
         "mem_limit": settings.memory_bytes,
         "memswap_limit": settings.memory_bytes,
         "nano_cpus": None if settings.cpus is None else round(settings.cpus * _NANO),
