@@ -12,6 +12,7 @@ import numpy as np
 
 from components.evaluator.exact_sum import Array
 from components.evaluator.histogram import NUM_BUCKETS, Scores
+from components.evaluator.keyed_sum import runs
 
 DEFAULT_NUM_THRESHOLDS = 10_000
 _EPSILON = 1e-7
@@ -81,15 +82,13 @@ class Curve:
 def make_curve(scores: Scores, num_thresholds: int) -> Curve:
     """Return the curves of all slices."""
     index = _threshold_of_bucket(num_thresholds)[scores.buckets]
-    keys, positions = np.unique(scores.slices * num_thresholds + index, return_inverse=True)
+    keys, starts = runs(scores.slices * num_thresholds + index)
     slices, kept = np.divmod(keys, num_thresholds)
-    return Curve(
-        slices,
-        _thresholds(num_thresholds)[kept],
-        np.bincount(positions, weights=scores.negatives, minlength=len(keys)),
-        np.bincount(positions, weights=scores.positives, minlength=len(keys)),
-        scores.num_slices,
+    negatives, positives = (
+        np.add.reduceat(values, starts) if len(keys) else values
+        for values in (scores.negatives, scores.positives)
     )
+    return Curve(slices, _thresholds(num_thresholds)[kept], negatives, positives, scores.num_slices)
 
 
 def roc_area(curve: Curve) -> Array:

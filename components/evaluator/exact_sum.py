@@ -24,8 +24,17 @@ _TERMS_BETWEEN_CARRIES = 1 << 22
 class Totals(Protocol):
     """Sums by position, counted from 0."""
 
-    def add(self, positions: Array, values: Array | None, size: int) -> None:
-        """Add values, `(n,)` float64, at positions, `(n,)` below `size`, which may have grown."""
+    def add(
+        self, positions: Array, values: Array | None, size: int, rows: Array | None = None
+    ) -> None:
+        """Add values at positions, `(n,)` below `size`, which may have grown.
+
+        Args:
+            positions: where to.
+            values: float64, `(n,)`, or of any length with `rows`; None means ones.
+            size: number of positions.
+            rows: `(n,)`: which value goes to each position.
+        """
 
     def add_totals(self, other: Self, positions: Array, size: int) -> None:
         """Add another's sums, its position i to this one's `positions[i]`, all distinct."""
@@ -40,7 +49,9 @@ class Counts:
     def __init__(self) -> None:
         self._counts = np.zeros(0, np.int64)
 
-    def add(self, positions: Array, values: Array | None, size: int) -> None:
+    def add(
+        self, positions: Array, values: Array | None, size: int, rows: Array | None = None
+    ) -> None:
         """Count positions."""
         self._counts = _grown(self._counts, size)
         self._counts += np.bincount(positions, minlength=size)
@@ -59,22 +70,30 @@ class ExactSums:
     """Sums of float64 values, exact as said above; NaN and infinities stay what they are."""
 
     def __init__(self) -> None:
-        self._limbs = np.zeros((0, len(_UNITS)), np.int64)
+        self._limbs = np.zeros((len(_UNITS), 0), np.int64)
         self._special = np.zeros(0, np.float64)
         self._num_terms = 0
 
-    def add(self, positions: Array, values: Array | None, size: int) -> None:
+    def add(
+        self, positions: Array, values: Array | None, size: int, rows: Array | None = None
+    ) -> None:
         """Add values; None means ones."""
         self._grow(size)
-        rest = np.ones(len(positions)) if values is None else values
-        fits = np.abs(rest) < _LIMIT
+        if values is None:
+            values, rows = np.ones(1), np.zeros(len(positions), np.int64)
+        fits = np.abs(values) < _LIMIT
         if not fits.all():
-            strange = np.where(np.isfinite(rest), np.copysign(np.inf, rest), rest)
+            strange = np.where(np.isfinite(values), np.copysign(np.inf, values), values)
+            strange = _gathered(np.where(fits, 0.0, strange), rows)
             with np.errstate(invalid="ignore"):
-                np.add.at(self._special, positions[~fits], strange[~fits])
-            rest = np.where(fits, rest, 0.0)
-        for start in range(0, len(rest), _CHUNK):
-            self._add_chunk(positions[start : start + _CHUNK], rest[start : start + _CHUNK], size)
+                np.add.at(self._special, positions, strange)
+            values = np.where(fits, values, 0.0)
+        for start in range(0, len(positions), _TERMS_BETWEEN_CARRIES):
+            part = slice(start, start + _TERMS_BETWEEN_CARRIES)
+            if rows is None:
+                self._add_part(positions[part], values[part], size, None)
+            else:
+                self._add_part(positions[part], values, size, rows[part])
 
     def add_totals(self, other: Self, positions: Array, size: int) -> None:
         """Add another's sums."""
@@ -82,7 +101,7 @@ class ExactSums:
         other._grow(len(positions))
         other._carry()
         self._carry()
-        self._limbs[positions] += other._limbs
+        self._limbs[:, positions] += other._limbs
         with np.errstate(invalid="ignore"):
             self._special[positions] += other._special
 
@@ -91,30 +110,28 @@ class ExactSums:
         self._grow(size)
         self._carry()
         total = np.zeros(size)
-        for limb, unit in zip(self._limbs.T, _UNITS, strict=True):
+        for limb, unit in zip(self._limbs, _UNITS, strict=True):
             total += limb * unit
         return total + self._special
 
-    def _add_chunk(self, positions: Array, rest: Array, size: int) -> None:
-        self._num_terms += len(rest)
+    def _add_part(self, positions: Array, rest: Array, size: int, rows: Array | None) -> None:
+        self._num_terms += len(positions)
         if self._num_terms > _TERMS_BETWEEN_CARRIES:
             self._carry()
-            self._num_terms = len(rest)
+            self._num_terms = len(positions)
         last = len(_UNITS) - 1
         for index, unit in enumerate(_UNITS):
             limb = np.rint(rest / unit) if index == last else np.trunc(rest / unit)
             if limb.any():
-                self._limbs[:, index] += np.bincount(
-                    positions, weights=limb, minlength=size
-                ).astype(np.int64)
+                _add_limb(self._limbs[index], positions, _gathered(limb, rows), size)
                 rest = rest - limb * unit
 
     def _carry(self) -> None:
         """Bring all limbs but the highest below 2^40, the one way to write a number."""
         for index in range(len(_UNITS) - 1, 0, -1):
-            carry = self._limbs[:, index] >> _LIMB_BITS
-            self._limbs[:, index] -= carry << _LIMB_BITS
-            self._limbs[:, index - 1] += carry
+            carry = self._limbs[index] >> _LIMB_BITS
+            self._limbs[index] -= carry << _LIMB_BITS
+            self._limbs[index - 1] += carry
         self._num_terms = 0
 
     def _grow(self, size: int) -> None:
@@ -122,9 +139,23 @@ class ExactSums:
         self._special = _grown(self._special, size)
 
 
+def _add_limb(sums: Array, positions: Array, limb: Array, size: int) -> None:
+    if len(positions) < size:
+        np.add.at(sums, positions, limb.astype(np.int64))
+        return
+    for start in range(0, len(positions), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        chunk = np.bincount(positions[part], weights=limb[part], minlength=size)
+        sums += chunk.astype(np.int64)
+
+
+def _gathered(values: Array, rows: Array | None) -> Array:
+    return values if rows is None else values[rows]
+
+
 def _grown(array: Array, size: int) -> Array:
-    """Return the array with zeros appended up to a size."""
-    missing = size - len(array)
+    """Return the array with zeros appended along its last axis, up to a size."""
+    missing = size - array.shape[-1]
     if missing <= 0:
         return array
-    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+    return np.concatenate([array, np.zeros((*array.shape[:-1], missing), array.dtype)], axis=-1)

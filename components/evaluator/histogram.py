@@ -6,7 +6,7 @@ import numpy as np
 
 from components.evaluator.batch import PLAIN, Batch, View
 from components.evaluator.exact_sum import Array
-from components.evaluator.keyed_sum import KeyedSums
+from components.evaluator.keyed_sum import KeyedSums, runs
 from components.evaluator.statistic import gather, is_count
 
 NUM_BUCKETS = 10_000
@@ -57,11 +57,13 @@ class _ScoreAccumulator:
 
     def result(self, num_slices: int) -> Scores:
         slices, cells, sums = self._sums.result()
-        keys, positions = np.unique(slices * (NUM_BUCKETS + 2) + cells // 2, return_inverse=True)
-        by_label = np.zeros((len(keys), 2))
-        by_label[positions, cells % 2] = sums
+        keys, starts = runs(slices * (NUM_BUCKETS + 2) + cells // 2)
         of_slice, buckets = np.divmod(keys, NUM_BUCKETS + 2)
-        return Scores(of_slice, buckets, by_label[:, 0], by_label[:, 1], num_slices)
+        negatives, positives = (
+            np.add.reduceat(np.where(cells % 2 == label, sums, 0.0), starts) if len(keys) else sums
+            for label in (0, 1)
+        )
+        return Scores(of_slice, buckets, negatives, positives, num_slices)
 
 
 @dataclass(frozen=True)

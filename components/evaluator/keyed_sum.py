@@ -74,8 +74,14 @@ class KeyedSums:
 
     def _insert(self, keys: Array) -> None:
         """Make room for keys: move the sums to where their keys will be."""
-        merged = np.union1d(self._keys, keys)
+        merged, _ = runs(np.sort(np.concatenate([self._keys, keys]), kind="stable"))
         if len(merged) > len(self._keys):
             moved: Totals = self._new()
             moved.add_totals(self._totals, np.searchsorted(merged, self._keys), len(merged))
             self._keys, self._totals = merged, moved
+
+
+def runs(keys: Array) -> tuple[Array, Array]:
+    """Return the distinct ones of sorted keys, and where each begins."""
+    starts = np.flatnonzero(np.concatenate([np.ones(min(len(keys), 1), bool), np.diff(keys) != 0]))
+    return keys[starts], starts

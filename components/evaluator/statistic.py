@@ -66,8 +66,8 @@ class _SumAccumulator:
 
     def add(self, batch: Batch) -> None:
         seen = batch.seen(self._statistic.view, weighted=self._statistic.weighted)
-        gathered = gather(self._statistic.term(seen), seen)
-        self._totals.add(seen.slices, gathered, seen.num_slices)
+        values = weigh(self._statistic.term(seen), seen)
+        self._totals.add(seen.slices, values, seen.num_slices, seen.rows)
 
     def merge(self, other: "_SumAccumulator", slices: Array, num_slices: int) -> None:
         self._totals.add_totals(other._totals, slices, num_slices)
@@ -118,8 +118,9 @@ class _ConfusionAccumulator:
         cells = 2 * above + (seen.labels > 0.5)
         self._totals.add(
             seen.slices * self._width + cells[seen.rows],
-            gather(None, seen),
+            weigh(None, seen),
             seen.num_slices * self._width,
+            seen.rows,
         )
 
     def merge(self, other: "_ConfusionAccumulator", slices: Array, num_slices: int) -> None:
@@ -141,8 +142,14 @@ def is_count(*, weighted: bool, view: View | None) -> bool:
     return not weighted and not (view is not None and view.class_weights)
 
 
+def weigh(values: Array | None, batch: Batch) -> Array | None:
+    """Return the examples' values times their weights; None stands for ones."""
+    if batch.weights is None:
+        return values
+    return batch.weights if values is None else values * batch.weights
+
+
 def gather(values: Array | None, batch: Batch) -> Array | None:
     """Return values by pair of example and slice, weighed; None stands for ones."""
-    if batch.weights is not None:
-        values = batch.weights if values is None else values * batch.weights
-    return None if values is None else values[batch.rows]
+    weighed = weigh(values, batch)
+    return None if weighed is None else weighed[batch.rows]

@@ -27,7 +27,10 @@ _NUM_NOT_FINITE = Sum(term.not_finite)
 
 @dataclass(frozen=True)
 class Membership:
-    """Which examples of a batch belong to which slices: pairs of a row and a position in `keys`."""
+    """Which examples of a batch belong to which slices: pairs of a row and a position in `keys`.
+
+    The keys may be one list for all batches, to which new ones are appended.
+    """
 
     keys: Sequence[SliceKey]
     rows: Array
@@ -94,6 +97,8 @@ class Tally:
         self._metrics = tuple(metrics)
         self._min_slice_size = min_slice_size
         self._slices: dict[SliceKey, int] = {}
+        self._last_keys: Sequence[SliceKey] = []
+        self._last_positions = np.zeros(0, np.int64)
         wanted: dict[_Key, None] = {}
         for output in dict.fromkeys(metric.output for metric in metrics):
             wanted |= dict.fromkeys(((output, _NUM_EXAMPLES), (output, _NUM_NOT_FINITE)))
@@ -187,11 +192,17 @@ class Tally:
         return Measured(values, sum(not_finite.values(), np.zeros(len(order), np.int64)), plots)
 
     def _positions(self, keys: Sequence[SliceKey]) -> Array:
-        positions = [self._slices.setdefault(key, len(self._slices)) for key in keys]
+        """Return the slices' numbers here; of a list that was seen before only what is new."""
+        if keys is not self._last_keys:
+            self._last_keys, self._last_positions = keys, np.zeros(0, np.int64)
+        new = keys[len(self._last_positions) :]
+        if new:
+            positions = [self._slices.setdefault(key, len(self._slices)) for key in new]
+            self._last_positions = np.concatenate([self._last_positions, positions])
         if len(self._slices) > MAX_SLICES:
             longest: SliceKey = max(keys, key=len)
             raise DataError(
                 f"the examples make more than {MAX_SLICES:,} slices, for instance "
                 f"{dict(longest)!r}; take the feature with so many values out of slicing_specs"
             )
-        return np.array(positions, dtype=np.int64)
+        return self._last_positions

@@ -103,16 +103,18 @@ def make_metrics(
     _check_applies(class_name, kind, variant)
     made = _make(kind, settings, variant)
     for suffix, computation in made.items():
-        name = str(config.get("name") or kind.name) + suffix
-        title = str(config.get("name") or class_name) + suffix
-        qualified = f" ({', '.join(variant.qualifiers)})" if variant.qualifiers else ""
+        ending, _, own = suffix.partition(" (")
+        base_name = str(config.get("name") or kind.name) + ending
+        title = str(config.get("name") or class_name) + ending
+        qualifiers = (*filter(None, [own.removesuffix(")")]), *variant.qualifiers)
+        qualified = f" ({', '.join(qualifiers)})" if qualifiers else ""
         yield Metric(
-            name=name + qualified,
+            name=base_name + qualified,
             title=title + qualified,
             statistics=computation.statistics,
             compute=computation.compute,
             needs_predictions=kind.needs_predictions,
-            base_name=name.partition(" (")[0],
+            base_name=base_name,
             takes=kind.takes,
             view=variant.macro.views[0] if variant.macro else variant.view,
             output=variant.output,
