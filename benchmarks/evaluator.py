@@ -1,13 +1,17 @@
-"""Measures how much of the inference rate an evaluation keeps, and what slices and memory cost.
+"""Measures the evaluator against TFMA and against pure inference: time, slices, memory.
 
-All flights of 2013 are measured with untrained models of the flight model's shape. Pure inference
-runs the same signature on batches of serialized examples in memory. Ratios are of one run on one
-machine; those of CPU time hold on a busy one too, but count what runs on another core as loss.
+All flights of 2013 are measured with untrained models of the flight model's shape, through the
+signature that takes tensors, by ten metrics. Pure inference runs the signature that takes
+serialized examples, on batches in memory. Ratios are of one run on one machine; those of CPU time
+hold on a busy one too, but count what runs on another core as loss.
 
-Run ``python -m benchmarks.evaluator [--rounds N]``.
+Run ``python -m benchmarks.evaluator [--rounds N] [--tfma-python PYTHON [--tfma-examples N]]``:
+PYTHON is of an environment with ``tensorflow-model-analysis==0.52.0``; it measures the same
+examples (all take it an hour or more) by the same metrics and slices.
 """
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -31,9 +35,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
 MODELS = {"flight model": [32, 16], "1 M parameters": [960, 960]}
 MIN_SHARE = 0.6
 """Of the pure inference rate, for the model with 1 M parameters; reading costs about 3 µs."""
+RUN_TFMA = Path(__file__).parents[1] / "tests" / "components" / "evaluator" / "run_tfma.py"
 CLOCKS = ("wall", "cpu")
 METRICS = [
-    {"class_name": "AUC", "threshold": {"value_threshold": {"lower_bound": {"value": 0.0}}}},
+    {"class_name": "AUC", "threshold": {"value_threshold": {"lower_bound": 0.0}}},
     *(
         {"class_name": name}
         for name in (
@@ -55,6 +60,8 @@ def main() -> int:
     """Print a table; fail if an evaluation without slices keeps less than `MIN_SHARE`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluator", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
+    parser.add_argument("--tfma-python", type=Path, help="TFMA's interpreter")
+    parser.add_argument("--tfma-examples", type=int, help="give it only the first so many")
     parser.add_argument("--directory", type=Path, help="keep examples and models here")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -63,7 +70,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         directory = arguments.directory or Path(scratch)
         prepare(directory)
-        shares = {model: report(directory, model, arguments.rounds) for model in MODELS}
+        shares = {}
+        for model in MODELS:
+            results = measure_all(directory, model, arguments.rounds)
+            shares[model] = report(model, results)
+            if arguments.tfma_python:
+                tfma = run_tfma(arguments.tfma_python, directory, model, arguments.tfma_examples)
+                report_tfma(results, tfma)
     return 0 if shares["1 M parameters"] >= MIN_SHARE else 1
 
 
@@ -79,8 +92,8 @@ def prepare(directory: Path) -> None:
             run("benchmarks.evaluator", "--child", "export", directory / name, json.dumps(units))
 
 
-def report(directory: Path, model: str, rounds: int) -> float:
-    """Print the rows of one model; return the better of the shares without slices."""
+def measure_all(directory: Path, model: str, rounds: int) -> dict[str, Any]:
+    """Return the measurements of all cases, each of a process of its own."""
     results = {}
     for case in ("inference", *CASES):
         output = run(
@@ -88,6 +101,78 @@ def report(directory: Path, model: str, rounds: int) -> float:
             *("--child", case, directory / model, str(directory / "examples" / "record.json")),
         )
         results[case] = json.loads(output.splitlines()[-1])
+    return results
+
+
+def eval_config(case: str) -> dict[str, Any]:
+    """Return the configuration of a case, for us and for TFMA."""
+    return {
+        "model_specs": [{"label_key": "is_late", "signature_name": "serving_default"}],
+        "slicing_specs": CASES.get(case, [{}]),
+        "metrics_specs": [{"metrics": METRICS}],
+    }
+
+
+def run_tfma(
+    python: Path, directory: Path, model: str, num_examples: int | None
+) -> dict[str, dict[str, float]]:
+    """Return TFMA's seconds by case, and how many examples it had."""
+    examples = directory / "examples" / "Split-eval"
+    if num_examples is not None:
+        examples = directory / f"first-{num_examples}"
+        copy_examples(directory / "examples" / "Split-eval", examples, num_examples)
+    jobs = [
+        {
+            "model": str(directory / model),
+            "examples": f"{examples}/*",
+            "config": eval_config(case),
+        }
+        for case in CASES
+    ]
+    (directory / "jobs.json").write_text(json.dumps(jobs))
+    subprocess.run(
+        [python, RUN_TFMA, directory / "jobs.json", directory / "tfma.json"],
+        check=True,
+        cwd=directory,
+        capture_output=True,
+    )
+    answers = json.loads((directory / "tfma.json").read_text())
+    return {
+        case: {**answer["seconds"], "examples": count_of(answer)}
+        for case, answer in zip(CASES, answers, strict=True)
+    }
+
+
+def count_of(answer: dict[str, Any]) -> float:
+    """Return how many examples TFMA counted."""
+    overall = next(metrics for key, metrics in answer["slices"] if not key)
+    return float(next(m["value"] for m in overall if m["name"] == "example_count"))
+
+
+def copy_examples(source: Path, target: Path, count: int) -> None:
+    """Copy the first examples."""
+    from components import tfrecord
+
+    target.mkdir(exist_ok=True)
+    records = itertools.chain.from_iterable(map(tfrecord.read_records, sorted(source.iterdir())))
+    tfrecord.write_records(target / "examples", itertools.islice(records, count))
+
+
+def report_tfma(results: dict[str, Any], tfma: dict[str, dict[str, float]]) -> None:
+    """Print what TFMA took, and how many times what we took."""
+    for case, theirs in tfma.items():
+        cost = [theirs[clock] / theirs["examples"] * 1e6 for clock in CLOCKS]
+        ours = [results[case][clock] / results[case]["examples"] * 1e6 for clock in CLOCKS]
+        print(
+            f"  {case:14} TFMA: {cost[0]:10.1f} {cost[1]:8.1f} µs/example, "
+            f"{cost[0] / ours[0]:6.1f} × wall, {cost[1] / ours[1]:6.1f} × CPU "
+            f"({theirs['examples']:,.0f} examples)",
+            flush=True,
+        )
+
+
+def report(model: str, results: dict[str, Any]) -> float:
+    """Print the rows of one model; return the better of the shares without slices."""
     print(f"{model + ':':28} {'µs/example':>16} {'share of inference':>20} {'over no slices':>16}")
     print(f"{'':28} {'wall':>8}{'CPU':>8} {'wall':>12}{'CPU':>8} {'wall':>9}{'CPU':>7} {'MiB':>7}")
     shares = {}
@@ -110,21 +195,18 @@ def measure_case(case: str, model: str, argument: str, *, rounds: int) -> int:
     if case == "export":
         export_model(model, json.loads(argument))
         return 0
+    from components.evaluator.engine import wanted_features
     from components.evaluator.eval_config import read_eval_config
-    from components.evaluator.example_reader import ExampleReader, Wanted
+    from components.evaluator.example_reader import ExampleReader
     from components.evaluator.predictor import Predictor
-    from components.evaluator.slicing import Slicer
 
-    config = read_eval_config(
-        {
-            "model_specs": [{"label_key": "is_late"}],
-            "slicing_specs": CASES.get(case, [{}]),
-            "metrics_specs": [{"metrics": METRICS}],
-        }
-    )
+    value = eval_config(case)
+    if case != "inference":
+        value["model_specs"][0]["signature_name"] = "serving_raw"
+    config = read_eval_config(value)
     files = sorted(Path(argument).parent.glob("Split-eval/*"))
-    reader = ExampleReader(files, Wanted("is_late", "", Slicer(config.slicing_specs).features))
     with Predictor("the model", model, config.candidate) as predictor:
+        reader = ExampleReader(files, wanted_features(config, [predictor]))
         if case == "inference":
             times, examples, slices = time_inference(reader, predictor, rounds)
         else:
@@ -141,12 +223,12 @@ def measure_case(case: str, model: str, argument: str, *, rounds: int) -> int:
 def time_inference(reader: Any, predictor: Any, rounds: int) -> tuple[list[Seconds], int, int]:
     """Time the signature alone on batches in memory."""
     batches = [batch.serialized for batch in reader]
-    predictor.predict(batches[0])
+    predictor.predict(batches[0], {})
     times = []
     for _ in range(rounds):
         started = now()
         for batch in batches:
-            predictor.predict(batch)
+            predictor.predict(batch, {})
         times.append(since(started))
     return times, sum(map(len, batches)), 0
 
@@ -157,7 +239,8 @@ def time_evaluation(
     """Time from the files to the metrics."""
     from components.evaluator.engine import tally_examples
 
-    predictor.predict(next(iter(reader)).serialized)
+    first = next(iter(reader))
+    predictor.predict(first.serialized, first.inputs)
     times = []
     for _ in range(rounds):
         started = now()
