@@ -9,7 +9,8 @@ import pytest
 from components.evaluator import evaluate
 from components.evaluator.metric import confusion
 
-pytestmark = pytest.mark.slow
+# TFMA takes its time: 2 minutes of one core.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 TOLERANCE = 1e-6
 SLICES = [

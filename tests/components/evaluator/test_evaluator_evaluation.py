@@ -158,28 +158,6 @@ def test_chooses_an_output_by_name(judged, write_examples):
     assert bad.findings[0].observed == pytest.approx(1 - roc_auc_score(LABELS, SCORES), abs=1e-4)
 
 
-def test_feeds_a_signature_that_takes_tensors(judged, write_examples):
-    examples = write_examples(rows())
-    parsed_by_the_model = metrics_of(judged(examples))
-    assert metrics_of(judged(examples, config(signature_name="tensors"))) == parsed_by_the_model
-
-
-@pytest.mark.parametrize(
-    ("scores", "message"),
-    [
-        (
-            [None, *SCORES.tolist()[1:]],
-            r"example 1 has 0 values of the feature 'score'; .* takes 1",
-        ),
-        ([None] * 600, r"the model's input 'score' isn't in the examples"),
-        (["high"] * 600, r"the feature 'score' holds text; the model's input takes float32"),
-    ],
-)
-def test_refuses_what_can_not_be_fed(judged, scores, message):
-    with pytest.raises(DataError, match=message):
-        judged(rows(score=scores), config(signature_name="tensors"))
-
-
 def test_reads_files_without_compression(judged, write_examples):
     assert judged(write_examples(rows(), compression="")).blessed
 

@@ -127,6 +127,20 @@ def test_features_of_all_kinds(measured, signature_name):
     assert metrics["mean_prediction"] == pytest.approx(RISKS.mean(), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"name": [None, *NAMES[1:]]}, r"example 1 has 0 values of the feature 'name'; .* takes 1"),
+        ({"name": [None] * SIZE}, r"the model's input 'name' isn't in the examples"),
+        ({"pair": [["a", "b"]] * SIZE}, r"'pair' holds text; the model's input takes float32"),
+        ({"codes": [0.5] * SIZE}, r"'codes' holds float32 numbers; the model's input takes int32"),
+    ],
+)
+def test_refuses_what_can_not_be_fed(measured, columns, message):
+    with pytest.raises(DataError, match=message):
+        measured(MEAN, rows(**columns), signature_name="tensors")
+
+
 def test_outputs_are_measured_each_by_its_label(measured):
     """No label is among the model's inputs."""
     risk = {"metrics": [{"class_name": "MeanLabel"}, {"class_name": "BrierScore"}]}
