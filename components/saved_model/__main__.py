@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components import command_line
 from components.command_line import Result
+from components.records import Examples, Model
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_inspect(verbs)
+    _add_rewrite(verbs)
     return parser
 
 
@@ -35,6 +37,34 @@ def _add_inspect(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "--model-card", type=Path, metavar="FILE", help="write what was found as Markdown"
     )
+
+
+def _add_rewrite(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "write a model as TFLite, if it answers real examples as the SavedModel does"
+    parser = verbs.add_parser("rewrite", help=text, description=text)
+    add, record = parser.add_argument, command_line.record
+    add("--model", required=True, type=record(Model), metavar="RECORD", help="the trained model")
+    add("--examples", required=True, type=record(Examples), metavar="RECORD",
+        help="what to compare the answers on; for int8 also what to learn from")  # fmt: skip
+    add("--quantization", default="none", choices=["none", "dynamic", "float16", "int8"],
+        help="dynamic: 8-bit weights; int8: 8-bit arithmetic too; default: none")  # fmt: skip
+    add("--signature-name", metavar="NAME",
+        help="default: serving_default, or the one that takes tensors where that takes serialized "
+        "examples, which TFLite can't parse")  # fmt: skip
+    add("--tolerance", type=float, metavar="PART",
+        help="how far answers may be off, as a part of each output's range; default: 0.0001, "
+        "float16 0.01, dynamic and int8 0.1")  # fmt: skip
+    add("--split-name", metavar="NAME", help="default: eval, or the first")
+    add("--num-examples", type=int, default=200, metavar="N", help="default: %(default)s")
+    command_line.add_output_argument(parser)
+    command_line.add_run_argument(parser)
+
+
+def _rewrite(given: argparse.Namespace) -> Result:
+    from components.saved_model.rewriting import rewrite_model
+
+    arguments = vars(given)
+    return rewrite_model(**{name: arguments[name] for name in arguments if name != "verb"})
 
 
 def _inspect(given: argparse.Namespace) -> Result:
@@ -50,7 +80,10 @@ def _inspect(given: argparse.Namespace) -> Result:
     return found
 
 
-_VERBS: dict[str, Callable[[argparse.Namespace], Result]] = {"inspect": _inspect}
+_VERBS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "inspect": _inspect,
+    "rewrite": _rewrite,
+}
 
 
 if __name__ == "__main__":
