@@ -104,9 +104,10 @@ def check_infrastructure(
     except ServingError as error:
         for line in last_lines(server.log_path, 20):
             _log.info("known-good model's server: %s", line)
+        reason = "it takes more memory than was given" if server.out_of_memory() else error
         raise ServerUnavailableError(
-            f"a known-good model isn't served either, so it is the place and not the model: "
-            f"{error}. What failed first: {suspicion}"
+            "a known-good model isn't served either, so it is the place and not the model: "
+            f"{reason}. What failed first: {suspicion}"
         ) from error
     finally:
         server.stop()

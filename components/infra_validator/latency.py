@@ -69,7 +69,7 @@ def _latency_finding(
         check="latency",
         metric=percentile,
         passed=bound is None or observed <= bound,
-        message=f"The {percentile} of the latency of {name!r} is {observed:.3g} ms{limit}, of "
+        message=f"The {percentile} of the latency of {name!r} is {_shown(observed)} ms{limit}, of "
         f"{len(measured)} requests with one row.",
         observed=observed,
         bound=None if bound is None else Bound(upper=bound),
@@ -81,16 +81,20 @@ def _throughput_finding(
 ) -> Finding:
     observed = _measure_throughput(conversation, questions)
     bound = conversation.trial.settings.min_requests_per_second
-    limit = "" if bound is None else f" (at least {bound:g} are wanted)"
+    limit = "" if bound is None else f" (at least {_shown(bound)} are wanted)"
     return Finding(
         check="throughput",
         metric="requests_per_second",
         passed=bound is None or observed >= bound,
-        message=f"{NUM_CLIENTS} clients at once got {observed:.3g} answers per second from "
+        message=f"{NUM_CLIENTS} clients at once got {_shown(observed)} answers per second from "
         f"{name!r}{limit}.",
         observed=observed,
         bound=None if bound is None else Bound(lower=bound),
     )
+
+
+def _shown(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _measure_throughput(conversation: Conversation, questions: Iterator[Question]) -> float:

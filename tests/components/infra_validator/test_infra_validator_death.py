@@ -112,6 +112,13 @@ def test_the_known_good_model_is_served_where_servers_work_and_only_there(tmp_pa
     check_infrastructure(control, start, **settings)
     built = control.base_path().stat()
 
+    def start_small(base_path):
+        runner = LocalProcess(memory_bytes=50 << 20)
+        return runner.start(base_path, model_name=NAME, log_path=tmp_path / "log")
+
+    with pytest.raises(ServerUnavailableError, match="takes more memory than was given"):
+        check_infrastructure(control, start_small, **settings)
+
     ended = [sys.executable, "-c", "import sys; sys.exit('broken installation')"]
     monkeypatch.setattr(local_process, "_command", lambda *given: ended)
     with pytest.raises(ServerUnavailableError) as caught:

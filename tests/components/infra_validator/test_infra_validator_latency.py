@@ -79,6 +79,7 @@ def test_throughput_is_what_several_clients_get_per_second(clock):
     conversation = Conversation(clock, [0.01])
     found = by_metric(conversation)["requests_per_second"]
     assert found.observed == pytest.approx(100)
+    assert found.message == "4 clients at once got 100 answers per second from 'serving_default'."
     assert conversation.count("throughput") == latency.NUM_REQUESTS
     assert {number for check, _, number in conversation.asked if check == "throughput"} == {4}
 
