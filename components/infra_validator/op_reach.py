@@ -173,14 +173,15 @@ class Reach:
             return [_UNKNOWN] if function is not None else self._assigned(node)
         if node.op not in _COPIES:
             return []
-        return _input(ReachedNode(node, function), int(tensor.rpartition(":")[2]))
+        index = tensor.rpartition(":")[2]
+        return _input(ReachedNode(node, function), int(index)) if index.isdecimal() else [_UNKNOWN]
 
     def _assigned(self, read: Any) -> list[_Tensor]:
         """Return what a variable holds that the same run sets first, and nothing else changes.
 
         So `tf.saved_model.save` passes an asset's path on.
         """
-        handle = _tensor(read.input[0])
+        handle = _tensor(next(iter(read.input), ""))
         users = [
             reached
             for reached in self.nodes

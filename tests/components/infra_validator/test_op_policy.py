@@ -355,9 +355,24 @@ def changed_by_something_else(nodes):
         node.input.append("^Variable/IsInitialized/VarIsInitializedOp")
 
 
+def without_inputs(nodes):
+    for node in nodes["ReadVariableOp"]:
+        node.ClearField("input")
+
+
+def with_a_name_that_none_has(nodes):
+    for node in nodes["StatefulPartitionedCall"]:
+        for position, name in enumerate(node.input):
+            if name.startswith("ReadVariableOp"):
+                node.input[position] = "asset_path_initializer:x"
+                nodes["Placeholder"][0].op = "Identity"
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        without_inputs,
+        with_a_name_that_none_has,
         read_before_it_is_set,
         set_to_another_path,
         shared_with_another_handle,
