@@ -3,10 +3,11 @@
 ::
 
     <output_dir>/
-      record.json        the Model; its uri is Format-Serving
-      Format-Serving/    what run_fn wrote to fn_args.serving_model_dir
-      Format-TFMA/       what it wrote to fn_args.eval_model_dir, if anything
-      model_run/         what it wrote to fn_args.model_run_dir: checkpoints, TensorBoard logs
+      record.json            the Model; its uri is Format-Serving
+      Format-Serving/        what run_fn wrote to fn_args.serving_model_dir
+      Format-TFMA/           what it wrote to fn_args.eval_model_dir, if anything
+      model_run/             what it wrote to fn_args.model_run_dir: checkpoints, TensorBoard logs
+      training.json, progress.jsonl, training_curves.svg      see `components.trainer.report`
 
 The calling process imports neither TensorFlow nor the user's module.
 """

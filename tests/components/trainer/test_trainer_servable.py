@@ -79,6 +79,58 @@ def test_refuses_a_model_without_the_default_signature(save, example_file):
         check(save(signature="other"), example_file)
 
 
+def test_refuses_a_variable_without_a_value_even_where_the_example_does_not_reach_it(tf, tmp_path):
+    """As tf.saved_model.save writes models of Keras 3, where nothing mends it."""
+    import keras
+
+    layer = keras.layers.Dense(1, name="lonely")
+    layer.build((None, 1))
+    module = tf.Module()
+    module.layer = layer
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def answer(examples):
+        x = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([], tf.float32)})["x"]
+        return {"y": tf.cond(tf.size(x) > 5, lambda: layer(x[:, None])[:, 0], lambda: x)}
+
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"serving_default": answer})
+    with pytest.raises(
+        InvalidModelError, match=r"use 2 variables .*'lonely/bias', 'lonely/kernel'"
+    ):
+        check(tmp_path / "m")
+
+
+def test_describes_what_a_model_takes_and_gives(save, example_file):
+    facts = check(save(), example_file)
+    assert facts["signatures"] == {
+        "serving_default": {
+            "inputs": {"examples": {"dtype": "string", "shape": [None]}},
+            "outputs": {"y": {"dtype": "float32", "shape": [None]}},
+        }
+    }
+    assert (facts["num_variables"], facts["num_parameters"]) == (0, 0)
+    assert facts["answered"] == "the first of its own examples"
+    assert check(save())["answered"] is None
+
+
+def test_asks_examples_as_a_server_gets_them(save, example_file, tmp_path):
+    from components.trainer.servable import check_servable
+    from components.trainer.serving_example import serving_examples
+
+    graph = tmp_path / "graph" / "metadata"
+    graph.mkdir(parents=True)
+    (graph / "schema.pbtxt").write_text(
+        'feature { name: "raw" type: FLOAT shape { dim { size: 1 } } }'
+        'feature { name: "word" type: BYTES }'
+    )
+    directory = save(feature="raw")
+    facts = check_servable(directory, serving_examples([], [example_file], str(graph.parent)))
+    assert facts["answered"] == "an example made up from the transform graph's schema"
+    with pytest.raises(InvalidModelError, match=r"can't answer the first of its own .*: raw"):
+        asked = serving_examples([example_file], [], str(graph.parent))
+        check_servable(directory, asked)
+
+
 def test_refuses_an_output_that_is_no_saved_model(tmp_path):
     with pytest.raises(InvalidModelError, match=r"wrote no SavedModel.*it doesn't exist"):
         check(tmp_path / "nothing")
