@@ -65,6 +65,14 @@ class TrainingError(ImprimaturError):
     """The user's training code raised, wrote no model, or its process died."""
 
 
+class UserCodeError(ImprimaturError):
+    """A function that the user wrote raised; which one, and what, is in the message."""
+
+
+class TransformError(ImprimaturError):
+    """The pipeline that transforms examples failed."""
+
+
 class ServingError(ImprimaturError):
     """A model server failed."""
 

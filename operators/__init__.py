@@ -25,6 +25,7 @@ _MODULES = {
     "ServingStatusOperator": "serving_control",
     "StatisticsGenOperator": "statistics_gen",
     "TrainerOperator": "trainer",
+    "TransformOperator": "transform",
 }
 __all__ = [
     "EvaluatorOperator",
@@ -44,6 +45,7 @@ __all__ = [
     "ServingStatusOperator",
     "StatisticsGenOperator",
     "TrainerOperator",
+    "TransformOperator",
 ]
 
 

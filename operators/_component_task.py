@@ -195,9 +195,12 @@ def _arguments(flags: Mapping[str, Any], inputs: Path) -> Iterator[str]:
     for name, value in flags.items():
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             if item is not None and item is not False:
-                yield "--" + name.replace("_", "-")
-                if item is not True:
-                    yield _argument(item, inputs / f"{name}-{index}.json")
+                flag = "--" + name.replace("_", "-")
+                value = "" if item is True else _argument(item, inputs / f"{name}-{index}.json")
+                if value.startswith("-"):  # argparse would take it for a flag
+                    yield f"{flag}={value}"
+                else:
+                    yield from (flag,) if item is True else (flag, value)
 
 
 def _argument(item: Any, file: Path) -> str:

@@ -161,3 +161,15 @@ def records_of(record):
     from pathlib import Path
 
     return Path(record["uri"])
+
+
+def test_an_option_that_begins_with_dashes_reaches_the_component(tmp_path):
+    from operators._component_task import _arguments
+
+    flags = {"beam_pipeline_args": ["--runner=FlinkRunner"], "splits": ["train"], "again": True}
+
+    assert list(_arguments(flags, tmp_path)) == [
+        "--beam-pipeline-args=--runner=FlinkRunner",
+        *("--splits", "train"),
+        "--again",
+    ]
