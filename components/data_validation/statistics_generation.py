@@ -51,7 +51,7 @@ def generate_statistics(
         ConfigurationError: no such split, or no such feature to slice by.
         DataError: no examples, broken files, or a feature that changes its type.
     """
-    names = list(splits) or sorted(examples.splits)
+    names = list(splits) or sorted(examples.splits, key=lambda name: (name != "train", name))
     if not names:
         raise ConfigurationError(f"the examples in {examples.uri!r} have no splits")
     _check_bytes(examples)

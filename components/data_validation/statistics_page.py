@@ -37,6 +37,12 @@ class Row:
     columns: tuple[Column | None, ...]
     warning: str
 
+    @property
+    def greatest(self) -> float:
+        """The greatest share of any bar: the length of all is measured by it."""
+        shares = (share for column in self.columns if column for _, share in column.bars)
+        return max(shares, default=1.0) or 1.0
+
 
 def write_page(
     path: Path, found: Mapping[str, Any], baseline: Mapping[str, Any], examples: Examples
