@@ -74,11 +74,7 @@ def export(
     }
     root = reusable.assemble(parts)
     root._resources.extend(reusable.find_resources(*tracked))
-    root._signature_variables = [
-        variable
-        for function in functions.values()
-        for variable in reusable.captured_variables(function)
-    ]
+    root._signature_variables = reusable.with_captured(parts.variables, *functions.values())
     with replaced_model(target) as staging:
         _save(root, staging, functions)
         export_note.write(staging, _note(model, parts))

@@ -5,6 +5,7 @@ The interface is that of https://www.tensorflow.org/hub/reusable_saved_models: `
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +68,11 @@ def take_apart(
             f"{model!r} can't be called; expected a Keras model or layer, an object with a "
             "__call__, or a function"
         )
+    if _is_keras_2(model):
+        raise ConfigurationError(
+            f"{model.name!r} is a model of Keras 2, whose own model.save(directory, "
+            "include_optimizer=False, save_format='tf') writes a Reusable SavedModel; call that"
+        )
     if isinstance(model, keras.Layer):
         return _of_keras(model, input_spec, hyperparameters or {})
     if hyperparameters:
@@ -75,6 +81,11 @@ def take_apart(
             "model; give its __call__ keyword arguments with a number as default"
         )
     return _of_callable(model, input_spec)
+
+
+def _is_keras_2(model: Any) -> bool:
+    legacy = sys.modules.get("tf_keras")
+    return legacy is not None and isinstance(model, legacy.layers.Layer)
 
 
 def assemble(parts: Parts) -> Any:
@@ -110,7 +121,7 @@ def _of_keras(
     return Parts(
         call=call,
         input_spec=spec,
-        variables=_with_captured(call, [variable.value for variable in model.variables]),
+        variables=with_captured([variable.value for variable in model.variables], call),
         trainable_variables=[variable.value for variable in model.trainable_variables],
         regularization_losses=losses,
         resources=find_resources(model),
@@ -192,7 +203,7 @@ def _unnamed(spec: Any) -> Any:
 def _of_callable(model: Any, input_spec: Any) -> Parts:
     call = _traced(model, input_spec)
     variables = list(getattr(model, "variables", ()))
-    captured = _with_captured(call, [_plain(variable) for variable in variables])
+    captured = with_captured([_plain(variable) for variable in variables], call)
     trainable = getattr(model, "trainable_variables", None)
     if trainable is None:
         trainable = [variable for variable in captured if variable.trainable]
@@ -255,18 +266,21 @@ def _defaults(function: Any) -> dict[str, float]:
     }
 
 
-def _with_captured(function: Any, variables: Sequence[Any]) -> list[Any]:
-    """Return variables, and after them those that only a trace knows."""
-    known = {id(variable) for variable in variables}
+def with_captured(variables: Sequence[Any], *functions: Any) -> list[Any]:
+    """Return variables, and after them those that only the traces of functions know."""
+    # A trace reads the replicas of a distributed variable; they are saved as that one.
+    replicas = [replica for variable in variables for replica in getattr(variable, "values", ())]
+    known = {id(variable) for variable in (*variables, *replicas)}
     found = list(variables)
-    for variable in captured_variables(function):
-        if id(variable) not in known:
-            known.add(id(variable))
-            found.append(variable)
+    for function in functions:
+        for variable in _captured_variables(function):
+            if id(variable) not in known:
+                known.add(id(variable))
+                found.append(variable)
     return found
 
 
-def captured_variables(function: Any) -> Iterator[Any]:
+def _captured_variables(function: Any) -> Iterator[Any]:
     """Yield the `tf.Variable`s that a `tf.function` reads or writes, in any of its traces."""
     if not hasattr(function, "_list_all_concrete_functions"):
         traces = [function]

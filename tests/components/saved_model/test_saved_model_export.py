@@ -317,3 +317,52 @@ def test_refuses_what_does_not_say_what_it_takes(tmp_path):
         Subclassed(), tmp_path / "model", input_spec=tf.TensorSpec([None], tf.float32)
     )
     assert float(tf.saved_model.load(str(exported))([2.0])[0]) == 4.0
+
+
+def test_a_model_of_a_distribution_strategy_is_exported_as_one(tmp_path, rows):
+    import keras
+    import tensorflow as tf
+
+    from components.saved_model.export import export
+    from components.saved_model.reusable_layer import ReusableLayer
+
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(1, kernel_regularizer="l2", name="only")]
+        )
+        model.compile("sgd", "mse")
+    exported = export(model, tmp_path / "model")
+    loaded = tf.saved_model.load(str(exported))
+    np.testing.assert_allclose(loaded(rows), rows @ model.layers[0].kernel.numpy(), atol=1e-6)
+    assert len(loaded.variables) == len(loaded.trainable_variables) == 2
+    layer = ReusableLayer(exported, trainable=True)
+    layer.set_weights([np.ones((4, 1)), np.ones(1)])
+    np.testing.assert_allclose(layer(rows), rows.sum(axis=1, keepdims=True) + 1.0, atol=1e-6)
+
+
+def test_says_how_a_keras_2_model_is_exported(tmp_path):
+    import tf_keras
+
+    from components.saved_model.export import export
+
+    with pytest.raises(ConfigurationError, match=r"is a model of Keras 2, .*save_format='tf'"):
+        export(tf_keras.Sequential([tf_keras.layers.Dense(1)]), tmp_path / "model")
+
+
+def test_lists_and_nests_of_tensors_keep_their_form(tmp_path, rows):
+    import keras
+    import tensorflow as tf
+
+    from components.saved_model.export import export
+    from components.saved_model.reusable_layer import ReusableLayer
+
+    first, second = keras.Input((4,)), keras.Input((4,))
+    added, scaled = keras.layers.Add()([first, second]), keras.layers.Rescaling(3.0)(first)
+    exported = export(keras.Model([first, second], [added, scaled]), tmp_path / "model")
+    inside = keras.Model([first, second], ReusableLayer(exported)([first, second]))
+    for outputs in (
+        tf.saved_model.load(str(exported))([rows, rows]),
+        inside.predict([rows, rows], verbose=0),
+    ):
+        np.testing.assert_allclose(outputs[0], 2 * rows, atol=1e-6)
+        np.testing.assert_allclose(outputs[1], 3 * rows, atol=1e-6)
