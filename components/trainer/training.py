@@ -14,6 +14,7 @@ from components.trainer import arguments, progress, report, run_folder, seeding,
 from components.trainer.arguments import BaseModel, Inputs
 from components.trainer.child_process import run_child
 from components.trainer.child_spec import ChildResult, ChildSpec
+from components.trainer.input_check import check_inputs
 from components.trainer.process_settings import ProcessSettings, read_process_settings
 
 _log = logging.getLogger("components.trainer")
@@ -76,7 +77,8 @@ def train(
 
     Raises:
         ConfigurationError: no such module or no ``run_fn`` in it; a split that doesn't exist.
-        DataError: nothing to train on, or the examples have changed.
+        DataError: nothing to train on, or the examples have changed, or don't fit the schema or
+            the transform graph.
         TrainingError: the user's code raised, or its process died.
         InvalidModelError: ``run_fn`` wrote no SavedModel, or one that can't be served.
     """
@@ -127,6 +129,7 @@ def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs, 
     if user_module.is_path(module_file):
         user_module.find_module(module_file)  # before a process is started for it
     _check_unchanged(inputs.examples)
+    check_inputs(inputs)
     run_dir = directory / arguments.RUN_DIRECTORY
     run_dir.mkdir()
     _log.info(
