@@ -74,3 +74,71 @@ def good_model(save_model):
 def damaged(good_model, tmp_path):
     """A copy of the good model that may be damaged."""
     return shutil.copytree(good_model, tmp_path / "damaged")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save a model whose only signature computes this."""
+    import tensorflow as tf
+
+    def save(compute, **attributes):
+        module = tf.Module()
+        for name, value in attributes.items():
+            setattr(module, name, value)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serve(examples):
+            return {"y": compute(examples)}
+
+        directory = tmp_path / "model"
+        tf.saved_model.save(module, str(directory), signatures={"serving_default": serve})
+        return directory
+
+    return save
+
+
+@pytest.fixture
+def saved_graph(tmp_path):
+    """Save a model as TensorFlow 1 did, by a function that builds its graph."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+
+    def save(build):
+        with tf.Graph().as_default(), v1.Session() as session:
+            inputs = v1.placeholder(tf.string, [None], name="examples")
+            variable = v1.get_variable("w", initializer=1.0)
+            options = build(inputs, variable)
+            session.run(v1.global_variables_initializer())
+            fed = options.pop("feed", inputs)
+            outputs = {"y": options.pop("output", tf.identity(inputs))}
+            builder = v1.saved_model.Builder(str(tmp_path / "model"))
+            builder.add_meta_graph_and_variables(
+                session,
+                ["serve"],
+                {
+                    "serving_default": v1.saved_model.predict_signature_def(
+                        {"examples": fed}, outputs
+                    )
+                },
+                **options,
+            )
+            builder.save()
+        return tmp_path / "model"
+
+    return save
+
+
+@pytest.fixture
+def edited():
+    """Change a saved graph by TensorFlow's own messages."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    def edit(model, change):
+        path = model / "saved_model.pb"
+        message = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+        change(message.meta_graphs[0])
+        path.write_bytes(message.SerializeToString())
+        return model
+
+    return edit

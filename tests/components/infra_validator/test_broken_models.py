@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BUILD = Path(__file__).with_name("broken_models.py")
 MARK = "IMPRIMATUR_TEST_MARK"
-LIMITED = {"max_loading_time_seconds": 120, "num_tries": 1, "max_request_time_seconds": 10}
+LIMITED = {"max_loading_time_seconds": 300, "num_tries": 1, "max_request_time_seconds": 10}
 CASES = {
     "truncated_graph": ("loads", "ended with exit code 255"),
     "missing_shard": ("loads", "variables.data-00000-of-00001"),
     "damaged_shard": ("loads", "DATA_LOSS|[Cc]hecksum|crc"),
-    "no_serve_tag": ("loads", "matching supplied tags"),
+    "no_serve_tag": ("loads", "tags .*could not be found"),
     "unknown_operation": ("loads", "LicensedMatMul"),
     "exits_while_loading": ("loads", "ended with exit code 0"),
     "no_serving_default": ("signature", r"no signature 'serving_default'; it has \['predict'\]"),
@@ -36,7 +36,7 @@ CASES = {
     "other_answers_at_every_load": ("same_answers", "values differ"),
     "writes_beside_its_asset": ("bytes_unchanged", "has other files than before"),
     "too_many_warmup_records": ("loads", "exceeds the maximum"),
-    "warmup_that_fails": ("loads", "no_such_input"),
+    "warmup_that_fails": ("loads", "warmup record 2 of .* not found in request"),
     "warmup_that_is_no_request": ("loads", "parse warmup record"),
     "warmup_that_is_no_tfrecord": ("loads", "verify your warmup data is in TFRecord format"),
 }
@@ -112,9 +112,9 @@ def test_as_many_warmup_requests_as_a_server_takes_are_fine(judge):
 
 
 def test_a_model_that_loads_for_ever_is_given_up(judge):
-    failure = the_failure(judge("loads_for_ever", max_loading_time_seconds=30))
+    failure = the_failure(judge("loads_for_ever", max_loading_time_seconds=150))
     assert failure.check == "loads"
-    assert "within 30 s" in failure.message
+    assert "within 150 s" in failure.message
 
 
 def test_a_model_that_takes_too_much_memory_is_ended(judge):
