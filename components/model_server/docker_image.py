@@ -70,7 +70,7 @@ def _pull(client: docker.DockerClient, name: str) -> None:
     repository, tag = parse_repository_tag(name)
     _log.info("Pulling the image %s.", name)
     with translated(f"the image {name!r} can't be pulled"):
-        events = client.api.pull(repository, tag=tag or "latest", stream=True, decode=True)
+        events = client.api.pull(repository, tag=tag, stream=True, decode=True)
         _follow(name, events)
     _log.info("Pulled the image %s.", name)
 

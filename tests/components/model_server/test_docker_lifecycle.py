@@ -4,7 +4,10 @@ import json
 import time
 
 import pytest
+from docker.errors import NotFound
 from docker_workshop import DEADLINE_SECONDS, SERVE, WAIT, poll
+
+from components.model_server import docker_memory
 
 pytestmark = pytest.mark.docker
 
@@ -119,6 +122,34 @@ def test_the_memory_peak_is_what_was_taken(docker_workshop):
     server = docker_workshop.start(code)
     poll(lambda: (server.peak_memory_bytes() or 0) > 200 << 20)
     assert server.peak_memory_bytes() < 300 << 20
+
+
+class Engine:
+    """Tells a container's memory, one number after another; then that the container is gone."""
+
+    api_version = "1.41"
+
+    def __init__(self, *usages):
+        self.api = self
+        self.is_closed = False
+        self._usages = list(usages)
+
+    def stats(self, container_id, **options):
+        if not self._usages:
+            raise NotFound("it is gone")
+        cache = {"total_inactive_file": 5}
+        return {"memory_stats": {"usage": self._usages.pop(0) + 5, "stats": cache}}
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_the_memory_peak_is_the_most_that_was_seen(monkeypatch):
+    monkeypatch.setattr(docker_memory, "_INTERVAL_SECONDS", 0.0)
+    engine = Engine(100, 300, 200)
+    watch = docker_memory.MemoryWatch(engine, "a container")
+    poll(lambda: engine.is_closed)
+    assert watch.peak_bytes == 300
 
 
 def test_the_log_holds_all_that_a_talkative_server_printed(docker_workshop):
