@@ -413,7 +413,10 @@ def test_the_questions_together_have_a_deadline(trial_of, good_model, monkeypatc
     monkeypatch.setattr(trial_module, "MAX_ASKING_SECONDS", 0.0)
     name, message = suspicion(trial_of(good_model))
     assert name == "signature"
-    assert message.startswith("The model didn't answer all that it was asked within 0 s; the next")
+    assert message == (
+        "The model didn't answer all that it was asked within 0 s, the next was the model's "
+        "metadata; ask for fewer examples (request_spec.num_examples)."
+    )
 
 
 def test_latency_and_throughput_are_reported_and_held_against_bounds(trial_of, good_model):
