@@ -182,6 +182,11 @@ def test_a_deep_document_is_refused_and_the_server_goes_on(connection):
         status, _, body = connection.read()
         assert status == 400, depth
         assert list(json.loads(body)) == ["error"]
+    nested = b"[" * 900 + b"]" * 900
+    connection.send(
+        post(body=b'{"signature_name": 1, "inputs": %s}' % nested)
+    )  # a message shows it
+    assert connection.read()[0] == 400
     connection.send(post())
     assert connection.read()[0] == 200
 
