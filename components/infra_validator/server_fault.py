@@ -11,11 +11,8 @@ from components.records import Finding
 _TAIL_BYTES = 1 << 16
 _NUM_LINES = 5
 _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
-_NOT_THE_MODEL = (
-    "Failed to BuildAndStart gRPC server",
-    "Address already in use",
-    "No space left on device",
-)
+_PORT_TAKEN = ("Failed to BuildAndStart gRPC server", "Address already in use")
+_DISK_FULL = "No space left on device"
 _CANNOT_LOAD = "servable(s) did not become available"
 
 
@@ -35,8 +32,8 @@ def died(check: str, error: ServerDiedError, server: RunningServer) -> Exception
     """Return what the end of a server means.
 
     A load error that it reports is the model's fault. A signal that comes from outside isn't:
-    someone ended it, or the kernel, short of memory. All else, a crash on the model's bytes or a
-    program that the image lacks, shows when a known-good model is started the same way.
+    someone ended it, or the kernel, short of memory. All else, a crash on the model's bytes, a full
+    disk or a program that the image lacks, shows when a known-good model is started the same way.
     """
     log = _tail(server.log_path)
     message = f"{error} during the check {check!r}{quote_log(server.log_path)}"
@@ -50,9 +47,10 @@ def died(check: str, error: ServerDiedError, server: RunningServer) -> Exception
         return ServerUnavailableError(
             f"{message}; nobody but the outside sends that signal, or the kernel if memory ran out"
         )
-    if any(text in log for text in _NOT_THE_MODEL):
+    if any(text in log for text in _PORT_TAKEN):
         return ServerUnavailableError(message)
-    return ModelFault(check, message) if _CANNOT_LOAD in log else UndecidedFault(check, message)
+    is_load_error = _CANNOT_LOAD in log and _DISK_FULL not in log
+    return ModelFault(check, message) if is_load_error else UndecidedFault(check, message)
 
 
 def unreachable(check: str, error: ServerUnavailableError, server: RunningServer) -> Exception:

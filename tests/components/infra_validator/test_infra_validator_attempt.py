@@ -215,6 +215,17 @@ def test_no_try_is_begun_when_time_is_over(judge, stage, monkeypatch):
     assert len(stage.servers) == 1
 
 
+def test_a_full_disk_here_is_a_fault_that_leaves_nothing(judge, stage, tmp_path, monkeypatch):
+    def fill(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(candidate.shutil, "copyfile", fill)
+    with pytest.raises(OSError, match="No space left"):
+        judge()
+    assert stage.servers == []
+    assert files(tmp_path) == ["examples", "model"]
+
+
 def test_verdicts_are_not_tried_again(judge, stage):
     stage.outcomes = [[Finding("loads", False, "Broken.")]]
     assert not judge().blessed

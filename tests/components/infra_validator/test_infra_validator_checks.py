@@ -341,6 +341,16 @@ def test_a_server_that_ends_because_it_cannot_load_the_model_says_so(trial_of, g
     assert message.endswith(text)
 
 
+def test_of_a_full_disk_it_cannot_be_told_who_filled_it(trial_of, good_model):
+    trial = trial_of(good_model)
+    text = "1 servable(s) did not become available: {… OSError: [Errno 28] No space left on device"
+    trial.server.log_path.write_text(text)
+    trial.server.code = 255
+    name, message = suspicion(trial)
+    assert name == "loads"
+    assert message.endswith(text)
+
+
 @pytest.mark.parametrize("code", [-9, -15, 137])
 def test_a_server_that_took_too_much_memory(trial_of, good_model, code):
     trial = trial_of(good_model)
