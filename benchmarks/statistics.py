@@ -36,6 +36,8 @@ def main() -> None:
         examples = generate(
             source=str(flights), time_column="time_hour", output_dir=directory / "examples"
         )
+        if not isinstance(examples, Examples):
+            raise TypeError(examples)
         count = sum(split.num_examples for split in examples.splits.values())
         ours = in_child(statistics, examples, directory / "ours", arguments.num_processes)
         theirs = in_child(describe, examples)
