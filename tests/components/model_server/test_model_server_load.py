@@ -330,6 +330,7 @@ def test_the_parallelism_asked_for_is_the_number_of_threads(process):
     assert [name.read_text().strip() for name in names].count("tf_Compute") == 16
 
 
+@pytest.mark.slow
 def test_a_signal_lets_running_requests_end_but_not_for_ever(gated, gates, tmp_path):
     process = Process(gated, tmp_path / "log", "--tensorflow_inter_op_parallelism=8")
     ended, stuck = gates(2)
@@ -357,6 +358,7 @@ def refuses_connections(port):
     return False
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_server_that_is_still_loading(gated, gates, tmp_path):
     import shutil
 
