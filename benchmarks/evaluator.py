@@ -222,15 +222,15 @@ def measure_case(case: str, model: str, argument: str, *, rounds: int) -> int:
 
 def time_inference(reader: Any, predictor: Any, rounds: int) -> tuple[list[Seconds], int, int]:
     """Time the signature alone on batches in memory."""
-    batches = [batch.serialized for batch in reader]
-    predictor.predict(batches[0], {})
+    batches = list(reader)
+    predictor.predict(batches[0])
     times = []
     for _ in range(rounds):
         started = now()
         for batch in batches:
-            predictor.predict(batch, {})
+            predictor.predict(batch)
         times.append(since(started))
-    return times, sum(map(len, batches)), 0
+    return times, sum(batch.size for batch in batches), 0
 
 
 def time_evaluation(
@@ -239,8 +239,7 @@ def time_evaluation(
     """Time from the files to the metrics."""
     from components.evaluator.engine import tally_examples
 
-    first = next(iter(reader))
-    predictor.predict(first.serialized, first.inputs)
+    predictor.predict(next(iter(reader)))
     times = []
     for _ in range(rounds):
         started = now()

@@ -45,13 +45,12 @@ def tally_examples(
     started = reported = time.monotonic()
     count = 0
     for batch, predictions in _predicted(reader, predictors):
-        size = len(batch.serialized)
         truth = _truth(config, batch)
         for output, fit in fits.items():
             answers = {model.name: predictions[key][output] for key, model in predictors.items()}
             fit.check(truth.labels[output], answers, batch.start)
-        tally.add(truth, predictions, slicer.slice(size, batch.columns))
-        count += size
+        tally.add(truth, predictions, slicer.slice(batch.size, batch.columns))
+        count += batch.size
         if time.monotonic() - reported > _SECONDS_PER_REPORT:
             reported = time.monotonic()
             _log.info("%s examples, %.0f/s", f"{count:,}", count / (reported - started))
@@ -60,6 +59,7 @@ def tally_examples(
 
 def wanted_features(config: EvalConfig, predictors: Iterable[Predictor]) -> Wanted:
     """Return what is parsed of the examples."""
+    models = list(predictors)
     spec = config.candidate
     groups = dict.fromkeys(m.query_key for m in config.metrics if m.query_key)
     others = dict.fromkeys(name for m in config.metrics for name in m.features)
@@ -71,7 +71,8 @@ def wanted_features(config: EvalConfig, predictors: Iterable[Predictor]) -> Want
         slices=Slicer(config.slicing_specs).features,
         numbers=tuple(name for name in others if name not in groups),
         names=tuple(groups),
-        inputs=tuple(dict.fromkeys(feature for model in predictors for feature in model.inputs)),
+        inputs=tuple(dict.fromkeys(feature for model in models for feature in model.inputs)),
+        serialized=not all(model.inputs for model in models),
     )
 
 
@@ -88,10 +89,7 @@ def _predicted(reader: ExampleReader, predictors: Mapping[str, Predictor]) -> It
     """Yield batches with their predictions; the next is predicted while one is counted."""
 
     def predict(batch: ExampleBatch) -> _Predicted:
-        return batch, {
-            name: model.predict(batch.serialized, batch.inputs)
-            for name, model in predictors.items()
-        }
+        return batch, {name: model.predict(batch) for name, model in predictors.items()}
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting: Future[_Predicted] | None = None

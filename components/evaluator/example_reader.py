@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from components.errors import DataError
 from components.evaluator.exact_sum import Array
-from components.evaluator.feature_value import Place
+from components.evaluator.feature_value import Place, Values
 from components.evaluator.input_feature import InputFeature
 from components.evaluator.slice_key import SliceValue
 from components.evaluator.slicing import Column
@@ -36,6 +36,7 @@ class Wanted:
         numbers: one number in every example.
         names: one text or number in every example, read as text.
         inputs: what models are fed.
+        serialized: whether a model takes the examples themselves.
     """
 
     labels: tuple[str, ...]
@@ -44,6 +45,7 @@ class Wanted:
     numbers: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     inputs: tuple[InputFeature, ...] = ()
+    serialized: bool = True
 
     @property
     def plain(self) -> list[str]:
@@ -63,7 +65,8 @@ class ExampleBatch:
 
     Attributes:
         start: how many came before.
-        serialized: `(num_examples,)`, bytes objects.
+        size: how many these are.
+        serialized: `(num_examples,)`, bytes objects; None if no model takes them.
         labels: by feature, `(num_examples,)` or `(num_examples, num_values)`, float64.
         weights: by feature, `(num_examples,)`, float64.
         features: by feature, `(num_examples,)`: what metrics need besides.
@@ -72,7 +75,8 @@ class ExampleBatch:
     """
 
     start: int
-    serialized: Array
+    size: int
+    serialized: Array | None
     labels: Mapping[str, Array]
     weights: Mapping[str, Array]
     features: Mapping[str, Array]
@@ -110,12 +114,18 @@ class ExampleReader:
         dataset = self._records().batch(self._batch_size).map(self._parse).prefetch(2)
         start = 0
         for serialized, parsed in _translated(dataset, self._files):
-            batch = self._batch(serialized.numpy(), parsed, start)
-            start += len(batch.serialized)
+            batch = self._batch(serialized, parsed, start)
+            start += batch.size
             yield batch
 
     def _records(self) -> Any:
-        return tf.data.TFRecordDataset(self._files, compression_type=self._compression)
+        # Two threads of its own instead of tf.data's search for a better number: a tenth less CPU.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.threading.max_intra_op_parallelism = 1
+        options.threading.private_threadpool_size = 2
+        records = tf.data.TFRecordDataset(self._files, compression_type=self._compression)
+        return records.with_options(options)
 
     def _find_types(self) -> dict[str, Any]:
         """Return the types of the wanted features, as the examples have them."""
@@ -166,36 +176,33 @@ class ExampleReader:
     def _parse(self, serialized: Any) -> Any:
         spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in self._types.items()}
         parsed = tf.io.parse_example(serialized, spec) if spec else {}
+        wanted = self._wanted.plain
         return serialized, {
-            "plain": {
-                name: (parsed[name].value_rowids(), parsed[name].values)
-                for name in self._wanted.plain
-            },
+            "plain": {name: (parsed[name].row_splits, parsed[name].values) for name in wanted},
             "columns": {
                 name: _distinct(parsed[name]) for name in self._wanted.slices if name in parsed
             },
         }
 
-    def _batch(self, serialized: Array, parsed: Any, start: int) -> ExampleBatch:
-        place = Place(start, len(serialized))
+    def _batch(self, serialized: Any, parsed: Any, start: int) -> ExampleBatch:
+        place = Place(start, int(serialized.shape[0]))
         plain = {
-            name: (rows.numpy(), values.numpy()) for name, (rows, values) in parsed["plain"].items()
+            name: Values(splits.numpy(), values.numpy())
+            for name, (splits, values) in parsed["plain"].items()
         }
         wanted = self._wanted
         return ExampleBatch(
             start,
-            serialized,
-            {name: place.labels(name, *plain[name]) for name in wanted.labels},
-            {name: place.weights(name, *plain[name]) for name in wanted.weights},
-            {name: place.numbers(name, *plain[name]) for name in wanted.numbers}
-            | {name: place.names(name, *plain[name]) for name in wanted.names},
+            place.size,
+            serialized.numpy() if wanted.serialized else None,
+            {name: place.labels(name, plain[name]) for name in wanted.labels},
+            {name: place.weights(name, plain[name]) for name in wanted.weights},
+            {name: place.numbers(name, plain[name]) for name in wanted.numbers}
+            | {name: place.names(name, plain[name]) for name in wanted.names},
+            {feature: feature.tensor(plain[feature.name], start) for feature in wanted.inputs},
             {
-                feature: feature.tensor(*plain[feature.name], place.size, start)
-                for feature in wanted.inputs
-            },
-            {
-                name: Column(rows.numpy(), ids.numpy(), _values(values.numpy()))
-                for name, (rows, ids, values) in parsed["columns"].items()
+                name: Column(Values(splits.numpy(), ids).rows, ids.numpy(), _values(values.numpy()))
+                for name, (splits, ids, values) in parsed["columns"].items()
             },
         )
 
@@ -238,9 +245,9 @@ def _features(record: bytes) -> Mapping[str, Any]:
 
 
 def _distinct(ragged: Any) -> Any:
-    """Return rows, ids and distinct values: few cross from TensorFlow to Python."""
+    """Return row splits, ids and distinct values: few cross from TensorFlow to Python."""
     values, ids = tf.unique(ragged.values, tf.int64)
-    return ragged.value_rowids(), ids, values
+    return ragged.row_splits, ids, values
 
 
 def _values(values: Array) -> list[SliceValue]:

@@ -9,6 +9,32 @@ from components.evaluator.exact_sum import Array
 
 
 @dataclass(frozen=True)
+class Values:
+    """The values of one feature in a batch.
+
+    Attributes:
+        splits: `(num_examples + 1,)`, int64: where each example's values begin, and the last end.
+        values: `(num_values,)`.
+    """
+
+    splits: Array
+    values: Array
+
+    @property
+    def counts(self) -> Array:
+        """How many values each example has, `(num_examples,)`."""
+        return np.diff(self.splits)
+
+    @property
+    def rows(self) -> Array:
+        """Whose value each is, `(num_values,)`, ascending."""
+        counts = self.counts
+        if len(counts) == self.splits[-1] and (counts == 1).all():
+            return np.arange(len(counts))
+        return np.repeat(np.arange(len(counts)), counts)
+
+
+@dataclass(frozen=True)
 class Place:
     """A batch within all examples.
 
@@ -20,13 +46,13 @@ class Place:
     start: int
     size: int
 
-    def labels(self, name: str, rows: Array, values: Array) -> Array:
+    def labels(self, name: str, given: Values) -> Array:
         """Return `(size,)`, or `(size, num_values)` where each example has several; float64.
 
         Raises:
             DataError: missing, of different number, or text.
         """
-        counts = np.bincount(rows, minlength=self.size)
+        counts = given.counts
         usual = max(int(np.bincount(counts).argmax()), 1)
         if (counts != usual).any():
             wrong = np.flatnonzero(counts != usual)
@@ -36,50 +62,51 @@ class Place:
                 f"example {self.start + int(wrong[0]) + 1}, which has {counts[wrong[0]]}. Give "
                 "every example as many"
             )
-        labels = _to_numbers(name, values)
+        labels = _to_numbers(name, given.values)
         return labels if usual == 1 else labels.reshape(self.size, usual)
 
-    def weights(self, name: str, rows: Array, values: Array) -> Array:
+    def weights(self, name: str, given: Values) -> Array:
         """Return `(size,)`, float64; 1 where there is none.
 
         Raises:
             DataError: several, not finite, or text.
         """
         weights = np.ones(self.size)
-        numbers = _to_numbers(name, values)
-        if len(rows) != len(np.unique(rows)) or not np.isfinite(numbers).all():
+        numbers = _to_numbers(name, given.values)
+        if (given.counts > 1).any() or not np.isfinite(numbers).all():
             raise DataError(
                 f"some of the {self} have several weights {name!r}, or one that isn't finite; "
                 "expected one number, or none, which counts as 1"
             )
-        weights[rows] = numbers
+        weights[given.rows] = numbers
         return weights
 
-    def numbers(self, name: str, rows: Array, values: Array) -> Array:
+    def numbers(self, name: str, given: Values) -> Array:
         """Return `(size,)`, float64.
 
         Raises:
             DataError: missing, several, not finite, or text.
         """
-        self._check_one(name, rows)
-        numbers = _to_numbers(name, values)
+        self._check_one(name, given)
+        numbers = _to_numbers(name, given.values)
         if not np.isfinite(numbers).all():
             raise DataError(f"some of the {self} have a {name!r} that isn't finite")
         return numbers
 
-    def names(self, name: str, rows: Array, values: Array) -> Array:
+    def names(self, name: str, given: Values) -> Array:
         """Return `(size,)`, texts.
 
         Raises:
             DataError: missing or several.
         """
-        self._check_one(name, rows)
+        self._check_one(name, given)
+        values = given.values
         if values.dtype == object:
             return np.array([value.decode("utf-8", "backslashreplace") for value in values], "U")
         return values.astype("U")
 
-    def _check_one(self, name: str, rows: Array) -> None:
-        counts = np.bincount(rows, minlength=self.size)
+    def _check_one(self, name: str, given: Values) -> None:
+        counts = given.counts
         if (counts != 1).any():
             row = int(np.flatnonzero(counts != 1)[0])
             raise DataError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from components.errors import DataError
 from components.evaluator.exact_sum import Array
+from components.evaluator.feature_value import Values
 
 
 @dataclass(frozen=True)
@@ -25,26 +26,24 @@ class InputFeature:
     dtype: str
     shape: tuple[int | None, ...]
 
-    def tensor(self, rows: Array, values: Array, size: int, start: int) -> Array:
-        """Return the input for a batch, `(size, *shape)`.
+    def tensor(self, given: Values, start: int) -> Array:
+        """Return the input for a batch, `(num_examples, *shape)`.
 
         Args:
-            rows: `(num_values,)`, ascending: whose value.
-            values: `(num_values,)`.
-            size: number of examples.
+            given: the feature's values.
             start: how many examples came before, for messages.
 
         Raises:
             DataError: an example has another number of values, or values of another type.
         """
-        values = self._cast(values)
-        lengths = np.bincount(rows, minlength=size)
+        values, lengths = self._cast(given.values), given.counts
+        size = len(lengths)
         if self.shape in ((None,), (None, 1)):
             filled = np.zeros((size, int(lengths.max(initial=0))), values.dtype)
             if values.dtype == object:
                 filled[...] = b""
-            offsets = np.cumsum(lengths) - lengths
-            filled[rows, np.arange(len(rows)) - offsets[rows]] = values
+            rows = given.rows
+            filled[rows, np.arange(len(rows)) - given.splits[rows]] = values
             return filled[..., None] if len(self.shape) == 2 else filled
         wanted = prod(size for size in self.shape if size is not None)
         if None in self.shape:
@@ -69,7 +68,7 @@ class InputFeature:
                 f"the feature {self.name!r} holds {_kind(values)}; the model's input takes "
                 f"{self.dtype}"
             )
-        return values if is_text else values.astype(self.dtype)
+        return values if is_text else values.astype(self.dtype, copy=False)
 
 
 def _kind(values: Any) -> str:

@@ -1,6 +1,6 @@
 """Asks a model for its predictions, in the session that TensorFlow Serving would run it in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from components.errors import InvalidModelError, PredictionError
 from components.evaluator.exact_sum import Array
+from components.evaluator.example_reader import ExampleBatch
 from components.evaluator.input_feature import InputFeature
 from components.evaluator.model_spec import ModelSpec
 from components.saved_model.session import ServingSession, Signature
@@ -46,23 +47,23 @@ class Predictor:
             self._session.close()
             raise
 
-    def predict(self, serialized: Array, inputs: Mapping[InputFeature, Array]) -> dict[str, Array]:
+    def predict(self, batch: ExampleBatch) -> dict[str, Array]:
         """Return the predictions by output; some may be NaN or infinite.
 
         Each is float64, `(num_examples,)`, or `(num_examples, num_classes)` with several classes.
 
         Args:
-            serialized: `(num_examples,)`, bytes.
-            inputs: parsed, at least `self.inputs`.
+            batch: examples with `self.inputs`, or serialized if there are none.
 
         Raises:
             InvalidModelError: the model fails on these examples, or answers in another shape, or
                 with something else than floats.
         """
+        feeds: dict[str, Array | None]
         if self.inputs:
-            feeds = {feature.name: inputs[feature] for feature in self.inputs}
+            feeds = {feature.name: batch.inputs[feature] for feature in self.inputs}
         else:
-            feeds = {next(iter(self._signature.inputs)): serialized}
+            feeds = {next(iter(self._signature.inputs)): batch.serialized}
         try:
             answer = self._session.run(
                 self._signature.name, feeds, list(dict.fromkeys(self._outputs.values()))
@@ -70,7 +71,7 @@ class Predictor:
         except PredictionError as error:
             raise InvalidModelError(f"{self.name} can't answer the examples: {error}") from error
         return {
-            output: self._checked(answer[alias], alias, len(serialized))
+            output: self._checked(answer[alias], alias, batch.size)
             for output, alias in self._outputs.items()
         }
 
