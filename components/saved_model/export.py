@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from components.errors import ConfigurationError
 from components.saved_model import export_note, reusable, serving_signature
+from components.saved_model.call_trace import with_captured
 from components.saved_model.export_note import ExportNote
 from components.saved_model.reusable import Parts
 from components.saved_model.serving_signature import ServingSignature
@@ -74,7 +75,7 @@ def export(
     }
     root = reusable.assemble(parts)
     root._resources.extend(reusable.find_resources(*tracked))
-    root._signature_variables = reusable.with_captured(parts.variables, *functions.values())
+    root._signature_variables = with_captured(parts.variables, *functions.values())
     with replaced_model(target) as staging:
         _save(root, staging, functions)
         export_note.write(staging, _note(model, parts))

@@ -4,9 +4,8 @@ The interface is that of https://www.tensorflow.org/hub/reusable_saved_models: `
 ``training``, ``variables``, ``trainable_variables`` and ``regularization_losses``.
 """
 
-import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +13,18 @@ import keras
 import tensorflow as tf
 
 from components.errors import ConfigurationError
+from components.saved_model.call_trace import (
+    defaults_of,
+    plain_variable,
+    trace_modes,
+    traced,
+    with_captured,
+)
 from components.saved_model.training_argument import (
-    RESERVED_NAMES,
     TrainingArgument,
     find_training_arguments,
     substituted,
 )
-
-_SCALAR = tf.TensorSpec([], tf.float32)
 
 
 @dataclass
@@ -108,6 +111,7 @@ def _of_keras(
             keras.tree.map_structure(lambda item: keras.KerasTensor(item.shape, item.dtype), spec)
         )
     arguments = find_training_arguments(model, hyperparameters)
+    defaults = {argument.name: argument.default for argument in arguments}
     losses = list(_regularization_losses(model))
     num_losses = []
 
@@ -117,7 +121,7 @@ def _of_keras(
         num_losses.append(len(model.losses))
         return outputs
 
-    call = _trace_modes(compute, spec, arguments)
+    call = trace_modes(compute, spec, defaults)
     return Parts(
         call=call,
         input_spec=spec,
@@ -126,7 +130,7 @@ def _of_keras(
         regularization_losses=losses,
         resources=find_resources(model),
         arguments=arguments,
-        defaults={argument.name: argument.default for argument in arguments},
+        defaults=defaults,
         num_lost_losses=max(num_losses) - len(losses),
     )
 
@@ -164,46 +168,10 @@ def _weight_loss(variable: Any) -> Any:
     return tf.function(regularization_loss, input_signature=[], autograph=False)
 
 
-def _trace_modes(
-    compute: Callable[..., Any], spec: Any, arguments: Sequence[TrainingArgument]
-) -> Any:
-    """Return ``call(inputs, training=False, …)``, traced in both modes."""
-    ordinary = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    defaults = {"training": False, **{argument.name: argument.default for argument in arguments}}
-    signature = inspect.Signature(
-        [
-            inspect.Parameter("inputs", ordinary),
-            *(inspect.Parameter(name, ordinary, default=value) for name, value in defaults.items()),
-        ]
-    )
-
-    def call(*given: Any, **named: Any) -> Any:
-        bound = signature.bind(*given, **named)
-        bound.apply_defaults()
-        return compute(**bound.arguments)
-
-    call.__signature__ = signature  # type: ignore[attr-defined]
-    function = tf.function(call, autograph=False)
-    values = {argument.name: _SCALAR for argument in arguments}
-    for training in (False, True):
-        function.get_concrete_function(_unnamed(spec), training=training, **values)
-    return function
-
-
-def _unnamed(spec: Any) -> Any:
-    """Return specs without names: a trace for a named tensor isn't found for another."""
-    return tf.nest.map_structure(
-        lambda item: (
-            tf.TensorSpec(item.shape, item.dtype) if isinstance(item, tf.TensorSpec) else item
-        ),
-        spec,
-    )
-
-
 def _of_callable(model: Any, input_spec: Any) -> Parts:
-    call = _traced(model, input_spec)
+    call = traced(model, input_spec)
     variables = list(getattr(model, "variables", ()))
-    captured = with_captured([_plain(variable) for variable in variables], call)
+    captured = with_captured([plain_variable(variable) for variable in variables], call)
     trainable = getattr(model, "trainable_variables", None)
     if trainable is None:
         trainable = [variable for variable in captured if variable.trainable]
@@ -211,18 +179,13 @@ def _of_callable(model: Any, input_spec: Any) -> Parts:
         call=call,
         input_spec=input_spec,
         variables=captured,
-        trainable_variables=[_plain(variable) for variable in trainable],
+        trainable_variables=[plain_variable(variable) for variable in trainable],
         regularization_losses=[
             _argumentless(loss) for loss in getattr(model, "regularization_losses", ())
         ],
         resources=find_resources(model),
-        defaults={} if input_spec is None else _defaults(call),
+        defaults={} if input_spec is None else defaults_of(call),
     )
-
-
-def _plain(variable: Any) -> Any:
-    """Return the `tf.Variable` of a Keras variable."""
-    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 def _argumentless(loss: Any) -> Any:
@@ -234,62 +197,6 @@ def _argumentless(loss: Any) -> Any:
             "return a scalar"
         )
     return tf.function(loss, input_signature=[])
-
-
-def _traced(model: Any, input_spec: Any) -> Any:
-    polymorphic = tf.types.experimental.PolymorphicFunction
-    is_plain = inspect.isfunction(model) or inspect.ismethod(model)
-    function = model if isinstance(model, polymorphic) or is_plain else model.__call__
-    if not isinstance(function, polymorphic):
-        function = tf.function(function)
-    if input_spec is None:
-        if function.input_signature is None and not function._list_all_concrete_functions():
-            raise ConfigurationError(
-                f"{type(model).__name__} was never traced, so it isn't known what it takes; give "
-                "input_spec, for instance tf.TensorSpec([None, 8], tf.float32)"
-            )
-        return function
-    parameters = inspect.signature(function.python_function).parameters
-    values = dict.fromkeys(_defaults(function), _SCALAR)
-    modes = [{"training": mode} for mode in (False, True)] if "training" in parameters else [{}]
-    for mode in modes:
-        function.get_concrete_function(_unnamed(input_spec), **mode, **values)
-    return function
-
-
-def _defaults(function: Any) -> dict[str, float]:
-    """Return the arguments of a function that have a number as default."""
-    return {
-        name: parameter.default
-        for name, parameter in inspect.signature(function.python_function).parameters.items()
-        if isinstance(parameter.default, float) and name not in RESERVED_NAMES
-    }
-
-
-def with_captured(variables: Sequence[Any], *functions: Any) -> list[Any]:
-    """Return variables, and after them those that only the traces of functions know."""
-    # A trace reads the replicas of a distributed variable; they are saved as that one.
-    replicas = [replica for variable in variables for replica in getattr(variable, "values", ())]
-    known = {id(variable) for variable in (*variables, *replicas)}
-    found = list(variables)
-    for function in functions:
-        for variable in _captured_variables(function):
-            if id(variable) not in known:
-                known.add(id(variable))
-                found.append(variable)
-    return found
-
-
-def _captured_variables(function: Any) -> Iterator[Any]:
-    """Yield the `tf.Variable`s that a `tf.function` reads or writes, in any of its traces."""
-    if not hasattr(function, "_list_all_concrete_functions"):
-        traces = [function]
-    elif function.input_signature is not None:
-        traces = [function.get_concrete_function()]
-    else:
-        traces = function._list_all_concrete_functions()
-    for concrete in traces:
-        yield from map(_plain, concrete.variables)
 
 
 def find_resources(*owners: Any) -> list[Any]:

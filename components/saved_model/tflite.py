@@ -80,7 +80,7 @@ def _explain(model: Path, signature_name: str, text: str) -> str:
     subject = f"the signature {signature_name!r} of {str(model)!r} can't be converted to TFLite"
     if ops:
         return (
-            f"{subject}: TFLite doesn't have {', '.join(ops)}; give a signature that does "
+            f"{subject}: TFLite has no kernel for {', '.join(ops)}; give a signature that does "
             "without, for instance one that takes tensors instead of serialized examples"
         )
     return f"{subject}: {text.strip()[:2000]}"

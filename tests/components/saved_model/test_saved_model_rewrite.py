@@ -120,7 +120,7 @@ def test_names_the_operations_that_tflite_does_not_have(exported, tmp_path):
     from components.saved_model.rewrite import rewrite
 
     with pytest.raises(
-        InvalidModelError, match=r"TFLite doesn't have ParseExampleV2; give a signature"
+        InvalidModelError, match=r"TFLite has no kernel for ParseExampleV2; give a signature"
     ):
         rewrite(
             exported,
