@@ -15,6 +15,10 @@ _MAX_LINE_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_HARMLESS = re.compile(
+    r"failed call to cuInit|Unable to register cu\w+ factory|computation placer already registered"
+)
+"""What TensorFlow reports as errors on every machine without a GPU, or with one."""
 
 
 def copy_lines(
@@ -48,6 +52,8 @@ def copy_lines(
 
 def _show(line: bytes, target: TextIO) -> None:
     text = clean(line.decode("utf-8", errors="replace"))
+    if _HARMLESS.search(text):
+        text = f"INFO tensorflow: {text}"
     if text.strip() or not line.strip():
         with contextlib.suppress(OSError, ValueError):  # nobody reads: the training goes on
             target.write(text + "\n")

@@ -99,3 +99,10 @@ def test_shows_a_line_before_the_source_ends():
         assert shown.wait(10)
         sink.close()
         copier.join(10)
+
+
+def test_what_tensorflow_says_without_a_gpu_is_no_error():
+    line = "E0000 00:00:1795277057.795638   26218 cuda_platform.cc:52] failed call to cuInit: 303"
+    assert copied(Chunks(f"{line}\n".encode())) == f"INFO tensorflow: {line}\n"
+    real = "E0000 00:00:1795277057.795638   26218 op.cc:5] out of memory"
+    assert copied(Chunks(f"{real}\n".encode())) == f"{real}\n"
