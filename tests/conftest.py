@@ -28,6 +28,13 @@ def pytest_runtest_setup(item):
             (pytest.fail if name in required else pytest.skip)(message)
 
 
+def pytest_collection_modifyitems(items):
+    """Give tests in containers time: whichever comes first builds the images."""
+    for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 def has_docker():
     """Return whether a Docker engine answers."""
     import docker
