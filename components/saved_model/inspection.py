@@ -12,6 +12,7 @@ from components.saved_model import export_note
 from components.saved_model.description import ModelDescription, TraceDescription, describe
 from components.saved_model.export_note import ExportNote
 from components.saved_model.lint import lint
+from components.saved_model.risky_op import find_risky_ops
 from components.saved_model.structured_value import megabytes
 
 _NUM_VARIABLES_SHOWN = 20
@@ -43,8 +44,6 @@ def inspect(directory: str | Path) -> Inspection:
     Raises:
         InvalidModelError: no SavedModel, or one that can't be read.
     """
-    from components.infra_validator.op_policy import find_risky_ops
-
     description = describe(directory)
     path = Path(directory) / export_note.FILE
     note = export_note.read(Path(directory)) if path.is_file() else None

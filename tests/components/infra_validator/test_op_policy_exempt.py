@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.infra_validator.op_policy import find_risky_ops
+from components.saved_model.risky_op import find_risky_ops
 
 FILE = "/nowhere/file"
 

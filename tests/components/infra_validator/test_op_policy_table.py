@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from components.infra_validator.op_registry import known_ops
-from components.infra_validator.op_risk import _BY_SETTING, _WHY
+from components.saved_model.op_registry import known_ops
+from components.saved_model.op_risk import _BY_SETTING, _WHY
 
 NAMES = re.compile(
     r"filename|(^|_)(file|path|dir|url|urls|address|uri|region|descriptor|server|driver)(_|$)"

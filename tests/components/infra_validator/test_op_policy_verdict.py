@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import InvalidModelError
-from components.infra_validator.op_policy import check_ops, find_risky_ops
+from components.infra_validator.op_policy import check_ops
+from components.saved_model.risky_op import find_risky_ops
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = "/nowhere/file"
@@ -92,7 +93,7 @@ def test_a_graph_that_cannot_be_read_passes_neither(damaged, policy):
 
 def test_needs_no_tensorflow(good_model):
     code = (
-        "import pathlib, sys; from components.infra_validator.op_policy import find_risky_ops; "
+        "import pathlib, sys; from components.saved_model.risky_op import find_risky_ops; "
         "assert not find_risky_ops(pathlib.Path(sys.argv[1])); "
         "sys.exit('tensorflow' in sys.modules)"
     )

@@ -2,7 +2,7 @@
 
 `TF_GetAllOpList` of TensorFlow's C API lists them. A child process calls it, since the library
 stays in memory: 0.5 s and 350 MB, against 6 s for the Python package. Run as
-``python -m components.infra_validator.op_registry``: writes the `OpList` to stdout.
+``python -m components.saved_model.op_registry``: writes the `OpList` to stdout.
 """
 
 import ctypes
