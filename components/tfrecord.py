@@ -33,13 +33,13 @@ def read_records(path: Path, *, may_be_compressed: bool = True) -> Iterator[byte
         DataError: truncated, or bytes that don't fit their checksum.
     """
     with path.open("rb") as raw:
-        compressed = may_be_compressed and raw.read(2) == _GZIP_MAGIC
+        compressed = may_be_compressed and _is_gzip(raw.read(_HEADER_BYTES))
         raw.seek(0)
         file: Any = gzip.GzipFile(fileobj=raw, mode="rb") if compressed else raw
         try:
             while header := file.read(_HEADER_BYTES):
                 yield _read_record(file, header)
-        except (ValueError, EOFError, gzip.BadGzipFile, struct.error) as error:
+        except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
             raise DataError(f"{str(path)!r} isn't a whole TFRecord file: {error}") from error
 
 
@@ -51,11 +51,19 @@ def read_all_records(path: Path) -> list[bytes]:
     """
     data = path.read_bytes()
     try:
-        if data[:2] == _GZIP_MAGIC:
+        if _is_gzip(data[:_HEADER_BYTES]):
             data = gzip.decompress(data)
         return list(_slice_records(data))
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:
         raise DataError(f"{str(path)!r} isn't a whole TFRecord file: {error}") from error
+
+
+def _is_gzip(header: bytes) -> bool:
+    """Whether a file is compressed; a first record's length may begin with the same bytes."""
+    if header[: len(_GZIP_MAGIC)] != _GZIP_MAGIC:
+        return False
+    length, check = header[: _LENGTH.size], header[_LENGTH.size :]
+    return len(check) != _CHECK.size or _CHECK.unpack(check)[0] != _masked_crc(length)
 
 
 def _slice_records(data: bytes) -> Iterator[bytes]:
@@ -72,9 +80,10 @@ def _slice_records(data: bytes) -> Iterator[bytes]:
         position = begin + length + _CHECK.size
         record = data[begin : begin + length]
         crc = checksum(record)
-        if _CHECK.unpack_from(data, begin + length)[0] != (
-            (crc >> 15 | crc << 17) + 0xA282EAD8
-        ) & 0xFFFFFFFF:
+        if (
+            _CHECK.unpack_from(data, begin + length)[0]
+            != ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        ):
             raise ValueError("the data of a record doesn't fit its checksum")
         yield record
 

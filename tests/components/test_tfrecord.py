@@ -1,9 +1,11 @@
 """TFRecord files, read and written by TensorFlow on the other side."""
 
+import gzip
+
 import pytest
 
 from components.errors import DataError
-from components.tfrecord import read_records, write_records
+from components.tfrecord import read_all_records, read_records, write_records
 
 RECORDS = [b"", b"a", b"\x00" * 5000]
 
@@ -42,3 +44,25 @@ def test_names_a_file_that_is_damaged(tmp_path, damage, reason):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match=reason):
         list(read_records(path))
+
+
+@pytest.mark.parametrize("read", [read_records, read_all_records])
+def test_a_record_whose_length_looks_like_gzip_is_read(tmp_path, read):
+    record = b"x" * (0x8B1F + 65_536)
+    write_records(tmp_path / "records", [record, b"y"])
+
+    assert list(read(tmp_path / "records")) == [record, b"y"]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_both_ways_of_reading_give_the_same(tmp_path, compressed):
+    written = [b"a", b"", b"b" * 100_000]
+    path = tmp_path / "records"
+    write_records(path, written)
+    if compressed:
+        path.write_bytes(gzip.compress(path.read_bytes()))
+
+    assert read_all_records(path) == list(read_records(path)) == written
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(DataError, match="isn't a whole TFRecord file"):
+        read_all_records(path)
