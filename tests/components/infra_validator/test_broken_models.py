@@ -118,8 +118,9 @@ def test_a_model_that_loads_for_ever_is_given_up(judge):
 
 
 def test_a_model_that_takes_too_much_memory_is_ended(judge):
+    limit = {"resources": {"memory": "2Gi"}}
     failure = the_failure(
-        judge("takes_20_gigabytes", serving_spec={"resources": {"memory": "2Gi"}})
+        judge("takes_20_gigabytes", serving_spec=limit, max_request_time_seconds=120)
     )
     assert failure.check == "memory"
 
