@@ -83,12 +83,20 @@ def read_hyperparameters(
     """Return KerasTuner's configuration from plain values, from one already, or from a record.
 
     Raises:
-        ConfigurationError: not an object.
+        ConfigurationError: not an object, or a configuration of wrong types.
     """
     if isinstance(value, HyperParameters):
         value = value.values
     given = _read_object("hyperparameters", value)
-    if given is None or given.keys() == _HYPERPARAMETER_CONFIG:
+    if given is None:
+        return None
+    if given.keys() == _HYPERPARAMETER_CONFIG:
+        space, values = given["space"], given["values"]
+        if not isinstance(space, list | tuple) or not isinstance(values, Mapping):
+            raise ConfigurationError(
+                f"hyperparameters has the space {space!r} and the values {values!r}; expected "
+                "KerasTuner's configuration, a list and an object, or plain values by name"
+            )
         return given
     return {"space": [], "values": given}
 

@@ -86,6 +86,12 @@ def test_refuses_hyperparameters_that_are_no_object():
         arguments.read_hyperparameters([1])
 
 
+@pytest.mark.parametrize("given", [{"space": {}, "values": {}}, {"space": [], "values": [1]}])
+def test_refuses_a_configuration_of_wrong_types(given):
+    with pytest.raises(ConfigurationError, match="expected KerasTuner's configuration"):
+        arguments.read_hyperparameters(given)
+
+
 def test_fills_the_fields_of_fn_args():
     inputs = dataclasses.replace(
         BARE,

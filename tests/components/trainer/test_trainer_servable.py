@@ -100,6 +100,23 @@ def test_refuses_a_variable_without_a_value_even_where_the_example_does_not_reac
         check(tmp_path / "m")
 
 
+@pytest.mark.parametrize("cut", ["removed", "truncated"])
+def test_refuses_a_model_that_was_written_half(tf, tmp_path, cut):
+    module = tf.Module()
+    module.factor = tf.Variable(tf.ones([1000]))
+    spec = tf.TensorSpec([None], tf.string, name="examples")
+    module.f = tf.function(lambda _: {"y": module.factor}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "m"), {"serving_default": module.f})
+    assert check(tmp_path / "m")["num_parameters"] == 1000
+    (data,) = (tmp_path / "m" / "variables").glob("variables.data-*")
+    if cut == "removed":
+        data.unlink()
+    else:
+        data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(InvalidModelError, match="can't be loaded"):
+        check(tmp_path / "m")
+
+
 def test_describes_what_a_model_takes_and_gives(save, example_file):
     facts = check(save(), example_file)
     assert facts["signatures"] == {

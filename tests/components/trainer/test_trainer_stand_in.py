@@ -234,11 +234,13 @@ def test_finds_users_rewriters_and_names_the_step_that_fails(tfx):
 def test_steps_aside_for_the_real_tfx(tmp_path, monkeypatch):
     monkeypatch.delenv(stand_in.VARIABLE, raising=False)
     assert stand_in.python_path() == [str(stand_in.FOLDER)]
-    (tmp_path / "tfx" / "components").mkdir(parents=True)
+    (tmp_path / "tfx" / "examples").mkdir(parents=True)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert stand_in.python_path() == [str(stand_in.FOLDER)]  # a folder alone is no package
     (tmp_path / "tfx" / "__init__.py").touch()
     importlib.invalidate_caches()
+    assert stand_in.python_path() == [str(stand_in.FOLDER)]  # nor is a checkout's examples TFX
+    (tmp_path / "tfx" / "components").mkdir()
     assert stand_in.python_path() == []
     monkeypatch.setenv(stand_in.VARIABLE, "stand_in")
     assert stand_in.python_path() == [str(stand_in.FOLDER)]
