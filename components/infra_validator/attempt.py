@@ -104,7 +104,7 @@ class Attempts:
         findings: list[Finding] = []
         free = int(_FREE_SHARE * available_memory_bytes())
         limit = self._settings.serving.resources.memory_bytes
-        if limit is None and container is None:
+        if limit is None:
             limit = free
         start = partial(self._start, container, limit)
         server = start(base_path)

@@ -92,6 +92,7 @@ class _Checks:
         yield self._check_signatures()
         served = self._ask_all()
         num_rows = len(self._trial.rows)
+        self._check_rows(served)
         yield Finding(
             check="answers",
             passed=True,
@@ -140,6 +141,31 @@ class _Checks:
 
     def _ask_all(self) -> Answers:
         return [self._conversation.ask("answers", each) for each in self._trial.questions]
+
+    def _check_rows(self, served: Answers) -> None:
+        """Whether every row that was asked about is answered.
+
+        An output whose declared first dimension is open may have other rows than were asked, such
+        as the values of a ragged tensor, as long as another has as many; none may be empty.
+
+        Raises:
+            ModelFault: rows are missing.
+        """
+        for question, outputs in zip(self._trial.questions, served, strict=True):
+            declared = self._signatures[question.signature_name].outputs
+            open_ones = [alias for alias, info in declared.items() if _is_open(info)]
+            rows = {
+                alias: len(outputs[alias])
+                for alias in open_ones
+                if alias in outputs and outputs[alias].ndim
+            }
+            if rows and (question.num_rows not in rows.values() or not all(rows.values())):
+                raise ModelFault(
+                    "answers",
+                    f"Asked about the {question.num_rows} rows {question.start} to "
+                    f"{question.stop - 1}, {question.signature_name!r} answers with "
+                    f"{', '.join(f'{count} rows of {alias!r}' for alias, count in rows.items())}.",
+                )
 
     def _check_declared(self, served: Answers) -> Finding:
         for question, outputs in zip(self._trial.questions, served, strict=True):
@@ -207,12 +233,14 @@ class _Checks:
         wrong = wrong_inputs(self._conversation.inputs[name])
         for inputs in ({_NO_SUCH_INPUT: strings([b""])}, wrong):
             self._expect_error(check, name, inputs)
-        problem = compare(self._conversation.ask(check, question), first).problem
+        problem = compare(self._conversation.ask(check, question), first, "at first").problem
         if problem:
             return Finding(
                 check=check,
                 passed=False,
-                message=f"After malformed requests the server answers differently: {problem}.",
+                message="Asked its first question again after all others, malformed ones among "
+                f"them, the server answers differently: {problem}. Its answers must not depend on "
+                "what it was asked before.",
             )
         return Finding(
             check=check,
@@ -255,6 +283,11 @@ def _check_memory(trial: Trial) -> Finding:
 def shown_bytes(num_bytes: int) -> str:
     """Return an amount of memory for a message."""
     return f"{num_bytes / 2**30:.2f} GiB" if num_bytes >= 2**30 else f"{num_bytes / 2**20:.0f} MiB"
+
+
+def _is_open(info: Any) -> bool:
+    dims = info.tensor_shape.dim
+    return bool(info.tensor_shape.unknown_rank or (dims and dims[0].size == -1))
 
 
 def _undeclared(array: np.ndarray[Any, Any] | None, info: Any) -> str | None:

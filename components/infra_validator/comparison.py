@@ -36,8 +36,25 @@ class Comparison:
     largest_difference: float = 0.0
 
 
-def compare(served: Mapping[str, Array], offline: Mapping[str, Array]) -> Comparison:
-    """Compare one question's outputs; NaN equals NaN here."""
+def compare(
+    served: Mapping[str, Array], offline: Mapping[str, Array], reference: str = "offline"
+) -> Comparison:
+    """Compare one question's outputs; NaN equals NaN here, and infinity infinity.
+
+    Args:
+        served: the server's answer.
+        offline: what it is compared with.
+        reference: what that is called in the problem's words.
+    """
+    compared = _compare(served, offline)
+    if compared.problem is None or reference == "offline":
+        return compared
+    problem = compared.problem.replace("offline it is", f"{reference} it was")
+    problem = problem.replace("offline there are", f"{reference} there were")
+    return Comparison(problem, compared.largest_difference)
+
+
+def _compare(served: Mapping[str, Array], offline: Mapping[str, Array]) -> Comparison:
     if served.keys() != offline.keys():
         return Comparison(
             f"the server gives the outputs {sorted(served)}, offline there are {sorted(offline)}"

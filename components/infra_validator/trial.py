@@ -25,6 +25,7 @@ Outputs = dict[str, np.ndarray[Any, Any]]
 T = TypeVar("T")
 _UNDECIDED_CODES = (Code.DEADLINE_EXCEEDED, Code.UNIMPLEMENTED)
 """A server that is too slow, or doesn't speak TensorFlow Serving's API, answers nobody so."""
+_STATUS_SECONDS = 10.0
 MAX_ASKING_SECONDS = 600.0
 """How long all questions together may take; each has a limit of its own."""
 
@@ -80,7 +81,7 @@ class Conversation:
         try:
             return ask(Deadline.after(min(seconds, self._deadline.left)))
         except ServerUnavailableError as error:
-            raise unreachable(check, error, server) from error
+            raise self._not_answered(check, what, error) from error
         except AnswerError as error:
             kind = UndecidedFault if error.code in _UNDECIDED_CODES else ModelFault
             raise kind(
@@ -88,6 +89,24 @@ class Conversation:
                 f"Asked {what}, the server answered {error}{_hint(error)}"
                 f"{quote_log(server.log_path)}",
             ) from error
+
+    def _not_answered(self, check: str, what: str, error: ServerUnavailableError) -> Exception:
+        """Tell a server that can't be reached from a model that answers so.
+
+        A remote lookup in the graph that fails has the code of a broken connection.
+        """
+        fault = unreachable(check, error, self.trial.server)
+        if not isinstance(fault, ServerUnavailableError):
+            return fault
+        try:
+            self.client.status(Deadline.after(_STATUS_SECONDS))
+        except (ServerUnavailableError, AnswerError):
+            return fault
+        return UndecidedFault(
+            check,
+            f"Asked {what}, the server answered UNAVAILABLE, though it tells its status: {error}"
+            f"{quote_log(self.trial.server.log_path)}",
+        )
 
     def ask(self, check: str, question: Question, *, num_clients: int = 1) -> Outputs:
         """Ask a question; see `call`."""

@@ -157,6 +157,9 @@ def _answer(compute: Callable[[], Any], context: Any) -> Any:
         return compute()
     except RequestError as error:
         _abort(context, error)
+    except Exception as error:
+        _log.exception("a request failed in a way that has no code")
+        _abort(context, RequestError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
 
 
 def _abort(context: Any, error: RequestError) -> NoReturn:

@@ -5,6 +5,7 @@ is matched together with the query string, as there.
 """
 
 import json
+import logging
 import re
 import zlib
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from components.model_server.json_response import (
 from components.model_server.status import RequestError, invalid
 from components.saved_model.session import DEFAULT_SIGNATURE
 
+_log = logging.getLogger(__name__)
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _PREDICTION = re.compile(
     rf"(?i)/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<verb>classify|regress|predict)", re.ASCII
@@ -94,6 +96,9 @@ class RestApi:
             return Answer(error.http_status, write_error(error.message))
         except RecursionError:
             return Answer(400, write_error("JSON Parse error: the document is nested too deep"))
+        except Exception as error:
+            _log.exception("a request failed in a way that has no code")
+            return Answer(500, write_error(f"{type(error).__name__}: {error}"))
 
     def _dispatch(self, method: str, target: str, body: bytes | bytearray) -> bytes:
         pattern = {"POST": _PREDICTION, "GET": _DESCRIPTION}.get(method)

@@ -98,10 +98,9 @@ class Servable:
         if timeout_seconds is not None and timeout_seconds <= 0:
             timeout_seconds = None
         try:
-            answers = self._session.execute(feeds, fetches, timeout_seconds=timeout_seconds)
+            return self._session.execute(feeds, fetches, timeout_seconds=timeout_seconds)
         except tf.errors.OpError as error:
             raise RequestError(Code(error.error_code), str(error.message)) from error
-        return [np.asarray(answer) for answer in answers]
 
     def close(self) -> None:
         """Free the model."""

@@ -15,6 +15,10 @@ import numpy as np
 
 MAX_BYTES = 1 << 31
 """A request's tensor above this is refused: a shape costs nothing to write and all to allocate."""
+MAX_FILLED_BYTES = 1 << 28
+"""The same where values are repeated to fill the shape: a few bytes of a request would do."""
+_TEXT_BYTES = 32
+"""What TensorFlow takes for a short text."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,11 @@ def to_array(proto: Any) -> np.ndarray[Any, Any]:
     if count * kind.dtype.itemsize > MAX_BYTES:
         raise ValueError(f"the shape {list(shape)} asks for more than {MAX_BYTES} bytes")
     values = _content(proto, kind) if proto.tensor_content else _values(proto, kind)
+    item_bytes = _TEXT_BYTES if kind.number == STRING else kind.dtype.itemsize
+    if len(values) < count and count * item_bytes > MAX_FILLED_BYTES:
+        raise ValueError(
+            f"the shape {list(shape)} asks to repeat a value in more than {MAX_FILLED_BYTES} bytes"
+        )
     if proto.tensor_content and len(values) != count:
         raise ValueError(f"tensor_content holds {len(values)} values; the shape needs {count}")
     return _filled(values, count, kind).reshape(shape)

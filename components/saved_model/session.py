@@ -171,9 +171,10 @@ class ServingSession:
         feeds = {signature.inputs[alias].tensor_name: value for alias, value in inputs.items()}
         options = config_pb2.RunOptions(timeout_in_ms=_milliseconds(timeout_seconds))
         try:
-            return dict(self._session.run(fetches, feeds, options=options))
+            answers = self._session.run(fetches, feeds, options=options)
         except (tf.errors.OpError, TypeError, ValueError, RuntimeError) as error:
             raise PredictionError(f"signature {signature_name!r} failed: {error}") from error
+        return {alias: _as_array(answer) for alias, answer in answers.items()}
 
     def execute(
         self,
@@ -200,7 +201,7 @@ class ServingSession:
         options = config_pb2.RunOptions(timeout_in_ms=_milliseconds(timeout_seconds))
         buffer = pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
         try:
-            answers: list[np.ndarray[Any, Any]] = self._session._call_tf_sessionrun(
+            answers = self._session._call_tf_sessionrun(
                 buffer,
                 {self._handle(name): value for name, value in feeds.items()},
                 [self._handle(name) for name in fetches],
@@ -212,7 +213,7 @@ class ServingSession:
             raise tf.errors.InvalidArgumentError(None, None, text) from error
         finally:
             pywrap_tf_session.TF_DeleteBuffer(buffer)
-        return answers
+        return [_as_array(answer) for answer in answers]
 
     def _handle(self, tensor_name: str) -> Any:
         if tensor_name not in self._handles:
@@ -254,6 +255,15 @@ def _silence_deprecations() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _as_array(answer: Any) -> np.ndarray[Any, Any]:
+    """Return an answer as an array; TensorFlow gives a single text as plain bytes."""
+    if isinstance(answer, bytes | str):
+        array = np.empty((), dtype=object)
+        array[()] = answer
+        return array
+    return np.asarray(answer)
 
 
 def _milliseconds(seconds: float | None) -> int:

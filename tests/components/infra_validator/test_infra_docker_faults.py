@@ -97,10 +97,10 @@ class Validation:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.end()
-            for container_id in containers(client, self.pid):
-                container = client.containers.get(container_id)
-                if container.status == "running":
-                    return container.id
+            owned = containers(client, self.pid)
+            for item in client.api.containers(filters={"label": OWNER_LABEL}):
+                if item["Id"] in owned and item["State"] == "running":
+                    return item["Id"]
             time.sleep(0.05)
         raise AssertionError("no container runs")
 

@@ -272,9 +272,9 @@ def test_a_limit_is_the_servers_and_the_least_that_the_other_process_gets(judge,
     assert stage.trials[1].offline.memory_bytes == 5000
 
 
-def test_without_a_limit_a_container_gets_none_from_here(judge, stage):
+def test_without_a_limit_a_container_gets_a_share_of_what_is_free(judge, stage):
     judge(serving_spec={"local_docker": {}})
-    assert stage.servers[0].memory_bytes is None
+    assert stage.servers[0].memory_bytes == 450
 
 
 def test_a_model_that_the_policy_refuses_is_never_started(judge, stage, monkeypatch):

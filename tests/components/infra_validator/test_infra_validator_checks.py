@@ -191,6 +191,52 @@ def test_outputs_that_are_not_what_the_signature_declares(trial_of, damaged, cha
     assert f"Output 'score' of 'serving_default' {text}" in message
 
 
+@pytest.mark.parametrize(
+    ("compute", "text"),
+    [
+        (lambda v, w: {"score": (v @ w)[:0]}, "answers with 0 rows of 'score'"),
+        (lambda v, w: {"score": (v @ w)[:1]}, "answers with 1 rows of 'score'"),
+        (lambda v, w: {"score": v @ w, "none": v[:0]}, "0 rows of 'none', 32 rows of 'score'"),
+    ],
+    ids=["none", "one", "another output"],
+)
+def test_rows_that_are_not_answered(trial_of, save_model, compute, text):
+    name, message = only_failure(trial_of(save_model(compute)))
+    assert name == "answers"
+    assert "Asked about the 32 rows 0 to 31, 'serving_default'" in message
+    assert text in message
+
+
+def test_an_output_may_have_other_rows_if_another_has_those_asked(trial_of, save_model):
+    import tensorflow as tf
+
+    model = save_model(lambda v, w: {"score": v @ w, "flat": tf.reshape(v, [-1])})
+    assert not failures(trial_of(model))
+
+
+def test_a_single_text_is_an_answer_too(trial_of, save_model):
+    import tensorflow as tf
+
+    model = save_model(lambda v, w: {"score": v @ w, "version": tf.constant(b"v7\0")})
+    assert not failures(trial_of(model))
+
+
+def test_a_model_that_answers_like_a_broken_connection(trial_of, good_model, monkeypatch):
+    """The server lives and tells its status, so a known-good model must decide."""
+    from components.model_server.servable import Servable
+    from components.model_server.status import Code, RequestError
+
+    def predict(*_, **__):
+        raise RequestError(Code.UNAVAILABLE, "the lookup service is away")
+
+    trial = trial_of(good_model)
+    monkeypatch.setattr(Servable, "predict", predict)
+    name, message = suspicion(trial)
+    assert name == "answers"
+    assert "answered UNAVAILABLE, though it tells its status" in message
+    assert "the lookup service is away" in message
+
+
 def test_a_missing_signature(trial_of, save_model):
     model = save_model(lambda values, weights: {"y": values}, signature="other")
     assert only_failure(trial_of(model)) == (
@@ -446,3 +492,16 @@ def test_latency_and_throughput_are_reported_and_held_against_bounds(trial_of, g
     assert not throughput.passed
     assert throughput.bound.lower == 1e9
     assert throughput.observed > 1
+
+
+def test_what_goes_wrong_in_our_server_is_an_answer_with_a_code(trial_of, good_model, monkeypatch):
+    from components.model_server.servable import Servable
+
+    def predict(*_, **__):
+        raise ValueError("nobody thought of this")
+
+    trial = trial_of(good_model)
+    monkeypatch.setattr(Servable, "predict", predict)
+    name, message = only_failure(trial)
+    assert name == "answers"
+    assert "INTERNAL: ValueError: nobody thought of this" in message

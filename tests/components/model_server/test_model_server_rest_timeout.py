@@ -50,3 +50,13 @@ def test_a_default_signature_is_what_no_name_means(turning):
         "POST", "/v1/models/m/versions/1:predict", json.dumps(document).encode()
     )
     assert answer.status == 200
+
+
+def test_what_goes_wrong_without_a_code_is_a_json_error(turning, monkeypatch):
+    from components.model_server.servable import Servable
+
+    def predict(*_, **__):
+        raise ValueError("nobody thought of this")
+
+    monkeypatch.setattr(Servable, "predict", predict)
+    assert ask(turning, 0) == (500, {"error": "ValueError: nobody thought of this"})

@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from components.model_server import messages
 from components.model_server.tensor_codec import fill, strings, to_array
 
 ARRAYS = {
@@ -83,3 +84,15 @@ def test_refuses_what_tensorflow_refuses(proto, reason):
 
 def test_strings_keep_trailing_zeros():
     assert strings([b"a\x00", b""]).tolist() == [b"a\x00", b""]
+
+
+@pytest.mark.parametrize(("number", "size"), [(7, 2**24), (1, 2**27), (9, 2**26)])
+def test_a_few_bytes_do_not_ask_for_much_memory(number, size):
+    proto = messages.TensorProto(dtype=number)
+    proto.tensor_shape.dim.add(size=size)
+
+    with pytest.raises(ValueError, match="repeat a value in more than 268435456 bytes"):
+        to_array(proto)
+    del proto.tensor_shape.dim[:]
+    proto.tensor_shape.dim.add(size=1024)
+    assert to_array(proto).shape == (1024,)
