@@ -7,6 +7,7 @@ from airflow.sdk import BaseOperator, Context
 
 from components.records import Blessing, Examples, Model
 from operators._component_task import (
+    flag,
     resolve_path,
     run_component,
     task_boundary,
@@ -32,6 +33,10 @@ class EvaluatorOperator(BaseOperator):
             a `Model` record. Default: the serving folder that `PusherOperator` pushes to by
             default, IMPRIMATUR_SERVING_ROOT/<dag id>. (templated)
         first_run: ``bless`` or ``refuse`` where nothing is live yet. (templated)
+        missing_slice: ``fail`` or ``pass`` where no example belongs to the slices that a threshold
+            is for. (templated)
+        without_thresholds: whether it is on purpose that the eval config has no thresholds; the
+            model is then measured and blessed. Otherwise such a config is refused. (templated)
         example_splits: the splits to measure on; default ``eval``. (templated)
 
     Returns the `Blessing` record.
@@ -43,10 +48,12 @@ class EvaluatorOperator(BaseOperator):
         "eval_config",
         "baseline",
         "first_run",
+        "missing_slice",
+        "without_thresholds",
         "example_splits",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("model", "examples", "baseline", "example_splits"), "json"
+        ("model", "examples", "baseline", "without_thresholds", "example_splits"), "json"
     )
     ui_color = "#fef7e0"
 
@@ -58,6 +65,8 @@ class EvaluatorOperator(BaseOperator):
         eval_config: str | Mapping[str, Any],
         baseline: str | Mapping[str, Any] | None = None,
         first_run: str = "bless",
+        missing_slice: str = "fail",
+        without_thresholds: bool = False,
         example_splits: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -67,6 +76,8 @@ class EvaluatorOperator(BaseOperator):
         self.eval_config = eval_config
         self.baseline = baseline
         self.first_run = first_run
+        self.missing_slice = missing_slice
+        self.without_thresholds = without_thresholds
         self.example_splits = example_splits
         self._child = ChildProcess()
 
@@ -79,6 +90,8 @@ class EvaluatorOperator(BaseOperator):
                 "eval_config": self._eval_config(context),
                 "baseline": self._baseline(context),
                 "first_run": self.first_run,
+                "missing_slice": self.missing_slice,
+                "without_thresholds": flag("without_thresholds", self.without_thresholds),
                 "example_splits": list(self.example_splits) if self.example_splits else None,
             }
             record = run_component(self._child, "evaluator", flags, context)

@@ -11,12 +11,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 import operators
 from components import signing
+from components.evaluator.__main__ import build_parser as evaluator_parser
 from components.records import Blessing, Examples, Model, Refusal, from_json
 from operators import (
     EvaluatorOperator,
     ExampleGenOperator,
     InfraValidatorOperator,
     TrainerOperator,
+    _component_task,
 )
 from tests.operators.contexts import make_context
 
@@ -182,6 +184,45 @@ def test_evaluator_compares_with_what_is_live(model, examples, installation, mon
     assert blessing.signature is None
     assert blessing.baseline is not None
     assert blessing.baseline.base_directory == str(installation / "serving" / "flight_delays")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ("fail", False)),
+        ({"missing_slice": "pass", "without_thresholds": True}, ("pass", True)),
+    ],
+)
+def test_evaluator_says_what_holds_without_slices_and_thresholds(
+    model, examples, monkeypatch, arguments, expected
+):
+    make_command = _component_task.component_command
+    asked_for = []
+
+    def command(name: str, words: list[str]) -> list[str]:
+        asked_for.append(evaluator_parser().parse_args(words))
+        return make_command(name, [word for word in words if word != "--without-thresholds"])
+
+    monkeypatch.setattr(_component_task, "component_command", command)
+    config = {"model_specs": []}
+    operator = EvaluatorOperator(
+        task_id="evaluator", model=model, examples=examples, eval_config=config, **arguments
+    )
+    operator.execute(make_context("evaluator"))
+    (given,) = asked_for
+    assert (given.missing_slice, given.without_thresholds) == expected
+
+
+def test_evaluator_does_not_take_a_text_for_a_switch(model, examples):
+    operator = EvaluatorOperator(
+        task_id="evaluator",
+        model=model,
+        examples=examples,
+        eval_config={},
+        without_thresholds="False",  # type: ignore[arg-type]
+    )
+    with pytest.raises(AirflowFailException, match="without_thresholds is 'False'"):
+        operator.execute(make_context("evaluator"))
 
 
 @pytest.mark.parametrize("operator_class", [EvaluatorOperator, InfraValidatorOperator])
