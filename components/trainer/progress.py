@@ -7,6 +7,7 @@ Keras' ``fit`` is given one by itself; a loop of one's own uses it directly::
         progress.step(loss=train_step(features, labels))
 """
 
+import functools
 import json
 import logging
 import math
@@ -116,8 +117,8 @@ class Progress:
             **more,
             "metrics": {name: number for name, number in numbers.items() if number is not None},
         }
-        with open(self._file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(point, allow_nan=False) + "\n")
+        line = json.dumps(point, allow_nan=False) + "\n"
+        os.write(_descriptor(str(self._file)), line.encode())
         self._num_points += 1
         if self._num_points % MAX_POINTS == 0:
             self._stride *= 2
@@ -139,6 +140,12 @@ class Progress:
         if self._started_at is None or self._step == self._first_step or now <= self._started_at:
             return None
         return (self._step - self._first_step) / (now - self._started_at)
+
+
+@functools.cache
+def _descriptor(path: str) -> int:
+    """Open a file once for the life of the process: opening it at each step would cost more."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
 def _number(value: Any) -> float | None:
