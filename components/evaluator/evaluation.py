@@ -16,7 +16,8 @@ from components.evaluator.eval_config import (
     read_eval_config,
 )
 from components.evaluator.judgement import Case, MissingSlice, judge
-from components.evaluator.report import REPORT_FILE, write_metrics, write_report
+from components.evaluator.report import REPORT_FILE, write_report
+from components.evaluator.report_metrics import write_metrics, write_table
 from components.evaluator.verdict_log import log_verdict
 from components.records import (
     Baseline,
@@ -62,7 +63,7 @@ def evaluate(
             passes (``pass``).
         without_thresholds: whether it is on purpose that there are none; then nothing is judged.
         example_splits: which splits to measure on; ``eval``, or the only one there is.
-        output_dir: gets ``record.json``, ``metrics.json`` and ``report.html``.
+        output_dir: gets ``record.json``, ``metrics.json``, ``metrics.parquet`` and ``report.html``.
         run: which task instance asks.
 
     Raises:
@@ -92,6 +93,7 @@ def evaluate(
         blessing = _bless(case, candidate, examples, comparison.record)
         blessing = dataclasses.replace(blessing, report_uri=report_uri, run=run)
         write_metrics(case, blessing, staging)
+        write_table(case, blessing, staging)
         write_report(case, blessing, staging)
         artifacts.write_record(blessing, staging)
     log_verdict(blessing)

@@ -15,6 +15,7 @@ from components.evaluator import term
 from components.evaluator.batch import Batch
 from components.evaluator.exact_sum import Array
 from components.evaluator.metric import Metric
+from components.evaluator.slice_detail import Detail, choose_slice, select
 from components.evaluator.slice_key import SliceKey, sort_key
 from components.evaluator.statistic import Accumulator, Statistic, Sum
 
@@ -60,11 +61,14 @@ class Measured:
         values: metric name → `(num_slices,)`, float64, NaN where it isn't defined.
         num_not_finite: `(num_slices,)`, int64: examples whose prediction is NaN or infinite.
         plots: metric name → JSON value for each slice, None where it isn't defined.
+        detail: of the slice that `slice_detail.choose_slice` chooses, what pictures are drawn from;
+            empty where it has too few examples or a prediction is NaN or infinite.
     """
 
     values: Mapping[str, Array]
     num_not_finite: Array
     plots: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    detail: Detail = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,14 +165,19 @@ class Tally:
         too_small = (num_examples < self._min_slice_size) & np.array(
             [bool(key) for key in keys], bool
         )
+        shown = choose_slice(keys, num_examples)
         models = {
-            model: self._measure(accumulators, order, too_small)
+            model: self._measure(accumulators, order, too_small, shown)
             for model, accumulators in self._accumulators.items()
         }
         return Measurements(tuple(keys), num_examples, models)
 
     def _measure(
-        self, accumulators: Mapping[_Key, Accumulator], order: Array, too_small: Array
+        self,
+        accumulators: Mapping[_Key, Accumulator],
+        order: Array,
+        too_small: Array,
+        shown: int | None,
     ) -> Measured:
         results = {key: sums.result(len(order)) for key, sums in accumulators.items()}
         not_finite = {
@@ -189,7 +198,10 @@ class Tally:
                 ]
             else:
                 values[metric.name] = np.where(undefined, np.nan, computed[order])
-        return Measured(values, sum(not_finite.values(), np.zeros(len(order), np.int64)), plots)
+        spoilt = sum(not_finite.values(), np.zeros(len(order), np.int64))
+        if shown is None or too_small[shown] or spoilt[shown]:
+            return Measured(values, spoilt, plots)
+        return Measured(values, spoilt, plots, select(results, int(order[shown])))
 
     def _positions(self, keys: Sequence[SliceKey]) -> Array:
         """Return the slices' numbers here; of a list that was seen before only what is new."""

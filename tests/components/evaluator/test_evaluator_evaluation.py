@@ -91,6 +91,7 @@ def test_blesses_exactly_the_bytes_that_it_measured(judged, score_model, tmp_pat
     assert records.load(tmp_path / "evaluation" / "record.json") == blessing
     assert sorted(path.name for path in (tmp_path / "evaluation").iterdir()) == [
         "metrics.json",
+        "metrics.parquet",
         "record.json",
         "report.html",
     ]
