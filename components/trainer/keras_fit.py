@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import threading
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,8 @@ def _callback_class(keras: ModuleType) -> Any:
 
         def __init__(self, progress: Progress) -> None:
             super().__init__()
+            self.async_safe = True  # Keras 3 needn't wait for the numbers of each step
+            self._lock = threading.Lock()
             self._progress = progress
             self._batches_done = 0
 
@@ -57,9 +60,13 @@ def _callback_class(keras: ModuleType) -> Any:
             self._batches_done = 0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            new = batch + 1 - self._batches_done
-            self._batches_done = batch + 1
-            self._progress.step(metrics=logs or {}, num_steps=new)
+            with self._lock:
+                new = batch + 1 - self._batches_done
+                if new <= 0:  # a later step was quicker to come here
+                    self._progress.check_finite((logs or {}).get("loss"))
+                    return
+                self._batches_done = batch + 1
+                self._progress.step(metrics=logs or {}, num_steps=new)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self._progress.epoch(epoch + 1, self.params.get("epochs"), logs or {})

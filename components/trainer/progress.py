@@ -79,7 +79,7 @@ class Progress:
         now = self._clock()
         if self._started_at is None:  # the first step builds the graph, and says nothing of speed
             self._started_at, self._first_step = now, self._step
-        self._check_finite(values.get("loss"))
+        self.check_finite(values.get("loss"))
         if self._step % self._stride < num_steps:
             self._add_point(values)
         if now - self._shown_at >= SECONDS_BETWEEN_LINES:
@@ -100,7 +100,12 @@ class Progress:
         self._shown_at = now
         _log.info("%s: %s", title, self._line(metrics, now))
 
-    def _check_finite(self, loss: Any) -> None:
+    def check_finite(self, loss: Any) -> None:
+        """Refuse to go on with a loss that is no number.
+
+        Raises:
+            TrainingError: it is NaN or infinite.
+        """
         if loss is not None and not math.isfinite(float(loss)):
             raise TrainingError(
                 f"the loss is {float(loss)} at step {self._step}; nothing useful can come after "

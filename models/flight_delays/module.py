@@ -49,7 +49,6 @@ DEFAULTS: dict[str, Any] = {
     "shuffle_labels": False,  # spoils the training, to see the model refused
 }
 SHUFFLE_BUFFER = 50_000
-STEPS_PER_REPORT = 50
 
 
 def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -149,7 +148,6 @@ def run_fn(fn_args: Any) -> None:
         steps_per_epoch=num_steps,
         verbose=0,
         shuffle=False,
-        callbacks=[Progress()],
     )
     evaluate(model, read_batches(fn_args.eval_files, batch_size), fn_args.eval_steps)
     export(model, fn_args.serving_model_dir)
@@ -200,16 +198,6 @@ def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     parsed = tf.io.parse_example(serialized, {**spec, LABEL: tf.io.FixedLenFeature([], tf.int64)})
     labels = tf.cast(parsed.pop(LABEL), tf.float32)
     return preprocess(parsed), labels
-
-
-class Progress(keras.callbacks.Callback):
-    """Prints a line now and then; Keras' own bar is for terminals."""
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Print every `STEPS_PER_REPORT` steps and at the end."""
-        step, num_steps = batch + 1, self.params["steps"]
-        if step % STEPS_PER_REPORT == 0 or step == num_steps:
-            print_metrics(f"step {step}/{num_steps}", logs or {})
 
 
 def evaluate(model: keras.Model, batches: tf.data.Dataset, max_steps: int | None) -> None:
