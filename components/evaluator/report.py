@@ -1,11 +1,12 @@
 """Writes what an evaluation found for people: ``report.html``, one file that needs no other."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import jinja2
+import numpy as np
 
 from components.artifacts import RECORD_FILE
 from components.evaluator import wording
@@ -52,7 +53,8 @@ class Row:
         name: for people.
         num_examples: likewise.
         num_failures: thresholds that failed.
-        values: of all metrics.
+        values: of metrics.
+        change: of the metric of the ranking, with its sign; empty where there is none.
         worse: how much worse it became by the metric of the ranking, 1 being the greatest change
             of all rows, from -1 (as much better) on; None where that isn't known.
     """
@@ -61,6 +63,7 @@ class Row:
     num_examples: str
     num_failures: int
     values: tuple[Value, ...]
+    change: str
     worse: float | None
 
 
@@ -76,9 +79,9 @@ def write_report(case: Case, blessing: Blessing, directory: Path) -> None:
     environment.filters["count"] = "{:,}".format
     measurements = case.measurements
     shown = choose_slice(measurements.slices, measurements.num_examples)
-    ranking = rank(case, blessing.findings)
-    positions = ranking.positions[:MAX_SLICES]
-    passed = _passed(blessing.findings)
+    table = _Table(case, rank(case, blessing.findings), _passed(blessing.findings))
+    metrics = [metric for metric in case.config.metrics if not metric.is_plot]
+    by_slice = [metric for metric in metrics if not _is_number_of_examples(case, metric)]
     drawn, num_undrawn = panels(case)
     findings = sorted(blessing.findings, key=lambda finding: finding.passed)
     html = environment.get_template(_TEMPLATE).render(
@@ -88,11 +91,11 @@ def write_report(case: Case, blessing: Blessing, directory: Path) -> None:
         num_failures=len(blessing.failures),
         findings=findings[:MAX_FINDINGS],
         num_findings=len(findings),
-        main=None if shown is None else _row(case, shown, passed, ranking, 0.0),
-        metrics=[metric for metric in case.config.metrics if not metric.is_plot],
-        ranking=ranking,
-        rows=_rows(case, positions, passed, ranking),
-        num_slices=len(ranking.positions),
+        main=None if shown is None else table.row(shown, metrics),
+        metrics=by_slice,
+        ranking=table.ranking,
+        rows=[table.row(each, by_slice) for each in table.ranking.positions[:MAX_SLICES]],
+        num_slices=len(table.ranking.positions),
         panels=drawn,
         num_undrawn=num_undrawn,
         files={"metrics": METRICS_FILE, "table": TABLE_FILE, "record": RECORD_FILE},
@@ -100,56 +103,74 @@ def write_report(case: Case, blessing: Blessing, directory: Path) -> None:
     (directory / REPORT_FILE).write_text(html, encoding="utf-8")
 
 
-_Passed = Mapping[tuple[SliceKey, str], list[bool]]
-
-
-def _passed(findings: Sequence[Finding]) -> _Passed:
-    """Return what became of the thresholds of each slice and metric."""
-    passed: dict[tuple[SliceKey, str], list[bool]] = defaultdict(list)
+def _passed(findings: Sequence[Finding]) -> dict[tuple[SliceKey, str], bool]:
+    """Return whether all thresholds of a slice and metric hold."""
+    passed: dict[tuple[SliceKey, str], bool] = {}
     for finding in findings:
         if finding.metric is not None:
-            passed[tuple(sorted(finding.slice.items())), finding.metric].append(finding.passed)
+            place = tuple(sorted(finding.slice.items())), finding.metric
+            passed[place] = passed.get(place, True) and finding.passed
     return passed
 
 
-def _rows(case: Case, positions: Sequence[int], passed: _Passed, ranking: Ranking) -> list[Row]:
-    changes = [ranking.worsening(position) for position in positions]
-    greatest = max((abs(change) for change in changes if change is not None), default=0.0)
-    return [_row(case, position, passed, ranking, greatest) for position in positions]
-
-
-def _row(case: Case, position: int, passed: _Passed, ranking: Ranking, greatest: float) -> Row:
-    key = case.measurements.slices[position]
-    worsening = ranking.worsening(position)
-    return Row(
-        name=describe(key).removeprefix("for "),
-        num_examples=f"{int(case.measurements.num_examples[position]):,}",
-        num_failures=int(ranking.num_failures[position]),
-        values=tuple(
-            _value(case, metric, position, passed.get((key, metric.name)))
-            for metric in case.config.metrics
-            if not metric.is_plot
-        ),
-        worse=worsening / greatest if worsening is not None and greatest > 0 else None,
+def _is_number_of_examples(case: Case, metric: Metric) -> bool:
+    """Return whether a metric says no more than the number that stands beside a slice anyway."""
+    measurements = case.measurements
+    return all(
+        np.array_equal(measured.values[metric.name], measurements.num_examples)
+        for measured in measurements.models.values()
     )
 
 
-def _value(case: Case, metric: Metric, position: int, passed: list[bool] | None) -> Value:
-    values = values_of(case, metric.name, position)
-    candidate, baseline = values[CANDIDATE], values.get(BASELINE)
-    change = ""
-    if candidate is not None and baseline is not None:
-        difference = candidate - baseline
-        change = (
-            "0" if difference == 0 else f"{'+' if difference > 0 else '−'}{_text(abs(difference))}"
+@dataclass(frozen=True)
+class _Table:
+    """Where rows come from."""
+
+    case: Case
+    ranking: Ranking
+    passed: Mapping[tuple[SliceKey, str], bool]
+
+    @cached_property
+    def greatest(self) -> float:
+        """The greatest change of the rows that are shown: bars are measured by it."""
+        changes = map(self.ranking.worsening, self.ranking.positions[:MAX_SLICES])
+        return max((abs(change) for change in changes if change is not None), default=0.0)
+
+    def row(self, position: int, metrics: Sequence[Metric]) -> Row:
+        """Return a slice."""
+        measurements, ranking = self.case.measurements, self.ranking
+        worsening = ranking.worsening(position)
+        share = worsening / self.greatest if worsening is not None and self.greatest > 0 else None
+        values = {metric.name: self.value(metric, position) for metric in metrics}
+        ranked = ranking.metric is not None and ranking.metric.name in values
+        return Row(
+            name=describe(measurements.slices[position]).removeprefix("for "),
+            num_examples=f"{int(measurements.num_examples[position]):,}",
+            num_failures=int(ranking.num_failures[position]),
+            values=tuple(values.values()),
+            change=values[ranking.metric.name].change if ranking.metric and ranked else "",
+            worse=None if share is None else min(1.0, max(-1.0, share)),
         )
-    return Value(
-        metric=metric.title,
-        candidate=_text(candidate),
-        baseline=_text(baseline),
-        change=change,
-        passed=None if passed is None else all(passed),
-    )
+
+    def value(self, metric: Metric, position: int) -> Value:
+        """Return a metric of a slice."""
+        values = values_of(self.case, metric.name, position)
+        candidate, baseline = values[CANDIDATE], values.get(BASELINE)
+        return Value(
+            metric=metric.title,
+            candidate=_text(candidate),
+            baseline=_text(baseline),
+            change=_signed(candidate, baseline),
+            passed=self.passed.get((self.case.measurements.slices[position], metric.name)),
+        )
+
+
+def _signed(candidate: float | None, baseline: float | None) -> str:
+    if candidate is None or baseline is None:
+        return ""
+    difference = candidate - baseline
+    sign = "+" if difference > 0 else "−" if difference < 0 else ""
+    return sign + _text(abs(difference))
 
 
 def _text(value: float | None) -> str:
