@@ -43,8 +43,10 @@ def panels(case: Case) -> tuple[tuple[Panel, ...], int]:
     """Return at most `MAX_PANELS`, and how many more there would be.
 
     A picture takes statistics that some metric needed anyway, so one that no metric needs is left
-    out, and so is a model with a NaN among its predictions.
+    out, and so is a baseline with a NaN among its predictions. Of such a candidate nothing is drawn.
     """
+    if not case.measurements.models[CANDIDATE].detail:
+        return (), 0
     details = {
         (CANDIDATE if name == CANDIDATE else case.baseline_title): measured.detail
         for name, measured in case.measurements.models.items()
