@@ -43,7 +43,8 @@ def panels(case: Case) -> tuple[tuple[Panel, ...], int]:
     """Return at most `MAX_PANELS`, and how many more there would be.
 
     A picture takes statistics that some metric needed anyway, so one that no metric needs is left
-    out, and so is a baseline with a NaN among its predictions. Of such a candidate nothing is drawn.
+    out, and so is a baseline with a NaN among its predictions; of such a candidate nothing is
+    drawn.
     """
     if not case.measurements.models[CANDIDATE].detail:
         return (), 0
@@ -55,7 +56,8 @@ def panels(case: Case) -> tuple[tuple[Panel, ...], int]:
     groups: dict[_Group, list[Any]] = {}
     for detail in details.values():
         for output, statistic in detail:
-            group = (output, getattr(statistic, "view", None), statistic.weighted)  # type: ignore[attr-defined]
+            view = None if isinstance(statistic, ClassMatrix) else statistic.view
+            group = (output, view, statistic.weighted)
             members = groups.setdefault(group, [])
             if statistic not in members:
                 members.append(statistic)

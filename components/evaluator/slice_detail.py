@@ -11,11 +11,11 @@ from components.evaluator.histogram import BucketSums, ScoreHistogram, Scores
 from components.evaluator.slice_key import OVERALL, SliceKey
 from components.evaluator.statistic import Confusion, Statistic
 
-OutputStatistic = tuple[str, Statistic]
-"""A statistic of an output, "" being the only one."""
-Detail = Mapping[OutputStatistic, Any]
-"""Sums in one slice: of a `ScoreHistogram` as `Scores`, of others as their results say for it."""
-_DRAWN = (ScoreHistogram, BucketSums, Confusion, ClassMatrix)
+Drawn = ScoreHistogram | BucketSums | Confusion | ClassMatrix
+"""The statistics that can be drawn."""
+Detail = Mapping[tuple[str, Drawn], Any]
+"""Sums in one slice by output ("" being the only one) and statistic: of a `ScoreHistogram` as
+`Scores`, of others as their results say for the slice."""
 
 
 def choose_slice(keys: Sequence[SliceKey], num_examples: Array) -> int | None:
@@ -30,12 +30,12 @@ def choose_slice(keys: Sequence[SliceKey], num_examples: Array) -> int | None:
     return 0 if keys[0] == OVERALL else int(np.argmax(num_examples))
 
 
-def select(results: Mapping[OutputStatistic, Any], position: int) -> Detail:
+def select(results: Mapping[tuple[str, Statistic], Any], position: int) -> Detail:
     """Take out of all slices' results what can be drawn of one."""
     return {
-        wanted: _of_slice(result, position)
-        for wanted, result in results.items()
-        if isinstance(wanted[1], _DRAWN)
+        (output, statistic): _of_slice(result, position)
+        for (output, statistic), result in results.items()
+        if isinstance(statistic, Drawn)
     }
 
 
