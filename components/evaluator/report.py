@@ -169,8 +169,9 @@ def _signed(candidate: float | None, baseline: float | None) -> str:
     if candidate is None or baseline is None:
         return ""
     difference = candidate - baseline
-    sign = "+" if difference > 0 else "−" if difference < 0 else ""
-    return sign + _text(abs(difference))
+    if difference == 0:
+        return "0"
+    return ("+" if difference > 0 else "−") + _text(abs(difference))
 
 
 def _text(value: float | None) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.evaluator import wording
 from components.evaluator.class_matrix import NO_CLASS
 from components.evaluator.exact_sum import Array
 
@@ -117,7 +116,7 @@ def _cell(
 
 
 def _count(number: float) -> str:
-    return f"{int(number):,}" if float(number).is_integer() else wording.numbers(number)[0]
+    return f"{number:,.0f}" if number.is_integer() else f"{number:,.1f}"
 
 
 def _name(class_id: float) -> str:

@@ -99,7 +99,9 @@ def draw_distributions(spread: Mapping[str, Distribution]) -> Markup:
                 axes.stairs(
                     shares, each.edges, color=colour, linestyle=style, label=f"{name}, {label}"
                 )
-        axes.set(xlim=(0, _last_occupied(spread)), ylim=(0, None))
+        highest = max(max(each.negatives.max(), each.positives.max()) for each in spread.values())
+        # Room for the legend.
+        axes.set(xlim=(0, _last_occupied(spread)), ylim=(0, 1.35 * highest or 1))
         axes.set(xlabel="prediction", ylabel="share of the label's examples")
         axes.legend(loc="upper right", frameon=False)
 

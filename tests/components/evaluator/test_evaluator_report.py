@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from components.evaluator import report
 from components.evaluator.eval_config import read_eval_config
 from components.evaluator.judgement import BASELINE, CANDIDATE, Case, judge
+from components.evaluator.report_confusion import binary_table, class_table
 from components.evaluator.report_metrics import write_table
 from components.evaluator.report_ranking import rank
 from components.evaluator.tally import Membership, Tally, Truth
@@ -269,3 +270,43 @@ def test_the_table_has_a_row_for_each_model_slice_and_metric(tmp_path):
     assert set(found) == set(expected)
     for key, value in expected.items():
         assert found[key] == (None if value is None else pytest.approx(value, abs=1e-3))
+
+
+def test_a_confusion_has_shares_of_the_true_class():
+    counts = {"candidate": np.array([6.0, 2.0, 1.5, 4.5]), "live": np.array([5.0, 3.0, 0.0, 6.0])}
+    table = binary_table(counts, "positive above 0.5")
+    rows = [(name, [(cell.number, cell.share, cell.is_right, cell.baseline) for cell in cells])
+            for name, cells in table.rows]  # fmt: skip
+    assert rows == [
+        ("0", [("6", 0.75, True, "5"), ("2", 0.25, False, "3")]),
+        ("1", [("1.5", 0.25, False, "0"), ("4.5", 0.75, True, "6")]),
+    ]
+
+
+def test_classes_that_nobody_predicts_have_no_column():
+    cells = np.array([[0, -1, 1], [0, 2, 3], [2, 2, 5]], float)
+    table = class_table({"candidate": cells}, "")
+    assert table.columns == ("none", "2")
+    assert [name for name, _ in table.rows] == ["0", "2"]
+    assert [cell.number for cell in table.rows[1][1]] == ["0", "5"]
+
+
+def test_of_many_classes_the_most_frequent_mistakes_are_shown():
+    actual, predicted = np.divmod(np.arange(400), 20)
+    counts = GENERATOR.permutation(400) + 1.0
+    table = class_table({"candidate": np.stack([actual, predicted, counts], axis=1)}, "")
+    assert table.rows == ()
+    wrong = np.where(actual == predicted, 0, counts)
+    expected = np.argsort(-wrong)[: len(table.pairs)]
+    assert [(int(a), int(p)) for a, p, _ in table.pairs] == [
+        (actual[each], predicted[each]) for each in expected
+    ]
+    first = table.pairs[0][2]
+    of_class = counts[actual == actual[expected[0]]].sum()
+    assert first.share == pytest.approx(counts[expected[0]] / of_class)
+
+
+def test_says_in_words_that_nothing_was_asked(page):
+    text = page(case_of([ACCURACY]))
+    assert "nothing was asked of the model" in text
+    assert "Those that fail a threshold come first." in text
