@@ -22,6 +22,7 @@ from components.records import Blessing, Finding
 REPORT_FILE = "report.html"
 MAX_SLICES = 200
 """In the report; all are in the files for programs."""
+MAX_REASONS = 20
 MAX_FINDINGS = 200
 _TEMPLATE = "report.html.jinja"
 
@@ -83,11 +84,11 @@ def write_report(case: Case, blessing: Blessing, directory: Path) -> None:
     metrics = [metric for metric in case.config.metrics if not metric.is_plot]
     by_slice = [metric for metric in metrics if not _is_number_of_examples(case, metric)]
     drawn, num_undrawn = panels(case)
-    findings = sorted(blessing.findings, key=lambda finding: finding.passed)
+    findings = _by_harm(blessing.findings, case, table.ranking)
     html = environment.get_template(_TEMPLATE).render(
         blessing=blessing,
         case=case,
-        failures=blessing.failures[:MAX_FINDINGS],
+        failures=[finding for finding in findings[:MAX_REASONS] if not finding.passed],
         num_failures=len(blessing.failures),
         findings=findings[:MAX_FINDINGS],
         num_findings=len(findings),
@@ -111,6 +112,16 @@ def _passed(findings: Sequence[Finding]) -> dict[tuple[SliceKey, str], bool]:
             place = tuple(sorted(finding.slice.items())), finding.metric
             passed[place] = passed.get(place, True) and finding.passed
     return passed
+
+
+def _by_harm(findings: Sequence[Finding], case: Case, ranking: Ranking) -> list[Finding]:
+    """Return those that failed first; of them those about no slice or overall, then by slice."""
+    slices = case.measurements.slices
+    ranks = {slices[position]: number for number, position in enumerate(ranking.positions, start=1)}
+    return sorted(
+        findings,
+        key=lambda each: (each.passed, ranks.get(tuple(sorted(each.slice.items())), 0)),
+    )
 
 
 def _is_number_of_examples(case: Case, metric: Metric) -> bool:
