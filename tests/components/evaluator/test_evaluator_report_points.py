@@ -19,16 +19,19 @@ LABELS = (GENERATOR.random(SIZE) < 0.3).astype(float)
 SCORES = np.floor(np.clip(0.2 * LABELS + GENERATOR.normal(0.4, 0.2, SIZE), 0, 0.999) * 500) / 500
 SCORES = SCORES + 0.5e-4
 WEIGHTS = GENERATOR.integers(0, 5, SIZE).astype(float)
+# Some just below the bins' edges.
+SCORES[:10] = np.arange(1, 11) / 10 - 0.5e-4
+WEIGHTS[:10] = 3
 ODD = np.arange(SIZE) % 2 == 1
 
 
 def detail_of(class_name, labels, predictions, *, overall=True, weighted=True, **config):
-    """Return what a tally keeps of all examples; the odd ones are another slice."""
+    """Return what a tally keeps of all examples; the odd and the first ones are other slices."""
     (metric,) = make_metrics(class_name, config, Variant(weighted=weighted))
     tally = Tally([metric], ["candidate"])
-    keys = [(("odd", 1),), *([()] if overall else [(("all", 1),)])]
-    rows = np.concatenate([np.flatnonzero(ODD), np.arange(SIZE)])
-    positions = np.repeat([0, 1], [ODD.sum(), SIZE])
+    keys = [(("a", "odd"),), () if overall else (("b", "whole"),), (("c", "first"),)]
+    rows = np.concatenate([np.flatnonzero(ODD), np.arange(SIZE), np.arange(100)])
+    positions = np.repeat([0, 1, 2], [ODD.sum(), SIZE, 100])
     truth = Truth({"": labels}, {"": WEIGHTS})
     tally.add(truth, {"candidate": {"": predictions}}, Membership(keys, rows, positions))
     return tally.measure().models["candidate"].detail
