@@ -112,7 +112,7 @@ def test_as_many_warmup_requests_as_a_server_takes_are_fine(judge):
 
 
 def test_a_model_that_loads_for_ever_is_given_up(judge):
-    failure = the_failure(judge("loads_for_ever", max_loading_time_seconds=150))
+    failure = the_failure(judge("loads_for_ever", max_loading_time_seconds=75))
     assert failure.check == "loads"
     assert "within 150 s" in failure.message
 
