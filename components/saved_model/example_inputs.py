@@ -51,6 +51,8 @@ def make_inputs(signature: Signature, examples: Inputs | Sequence[bytes]) -> Inp
                 f"the examples have {sorted(arrays)}, but the signature {signature.name!r} takes "
                 f"{sorted(signature.inputs)}"
             )
+        if any(value.ndim and len(value) == 0 for value in arrays.values()):
+            raise DataError("the examples have no rows; expected at least one to compare answers")
         return arrays
     if not examples:
         raise DataError("there are no examples; expected at least one, to compare the answers")

@@ -63,8 +63,12 @@ def _output_of(model: Any, name: str) -> Any:
             f"the model {model.name!r} has no layer {name!r}{_nested_hint(model, name)}; it has "
             f"{', '.join(map(repr, layers))}"
         )
-    # The first call of it: what get_output_at(0) was. A later one may belong to another model.
-    outputs = layers[name]._inbound_nodes[0].output_tensors
+    # The first call of it in this model: what get_output_at(0) was. Others belong to other models,
+    # or to what this one was before its input was known.
+    graph = getattr(model, "_functional", None) or model
+    ours = {id(node) for nodes in graph._nodes_by_depth.values() for node in nodes}
+    calls = layers[name]._inbound_nodes
+    outputs = next((call for call in calls if id(call) in ours), calls[0]).output_tensors
     return outputs[0] if len(outputs) == 1 else list(outputs)
 
 

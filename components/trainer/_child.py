@@ -4,14 +4,17 @@ Reads a `ChildSpec`, writes a `ChildResult` beside it. TensorFlow isn't imported
 module, which may want to configure it.
 """
 
+import atexit
 import json
 import logging
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from components import errors
 from components.errors import ConfigurationError, ImprimaturError, TrainingError
@@ -20,6 +23,7 @@ from components.trainer import environment, run_folder, seeding, user_module
 from components.trainer.child_spec import RESULT_FILE, ChildResult, ChildSpec
 from components.trainer.fn_args import FnArgs, example_accessor
 
+_THREADS_SECONDS = 10.0
 _log = logging.getLogger("components.trainer")
 
 
@@ -141,5 +145,20 @@ def _versions() -> dict[str, str]:
     return {"python": sys.version.partition(" ")[0], **known}
 
 
+def _end(code: int) -> NoReturn:
+    """End, though a thread of the user's may never: what it does isn't waited for for ever."""
+    deadline = time.monotonic() + _THREADS_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                _log.warning("the thread %r of the module goes on; it is ended", thread.name)
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    _end(main(sys.argv[1]))

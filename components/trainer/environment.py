@@ -1,5 +1,6 @@
 """Prepares the process that trains, before the user's module is imported in it."""
 
+import importlib.util
 import logging
 import os
 import sys
@@ -23,6 +24,7 @@ def prepare(module: Path, keras: int | None) -> KerasChoice:
         keras: 2, 3, or None to look at the source.
     """
     os.environ[absent_module.MODULE_FOLDER_VARIABLE] = str(module.parent)
+    _provide_parse_version()
     if str(stand_in.FOLDER) in sys.path:
         absent_module.install()
     choice = keras_mode.choose(module, keras)
@@ -36,6 +38,16 @@ def prepare(module: Path, keras: int | None) -> KerasChoice:
         after_import("tensorflow", mend_tensorflow)
     after_import("absl.logging", _as_talkative_as_we_are)
     return choice
+
+
+def _provide_parse_version() -> None:
+    """Stand in for ``pkg_resources``, which newer setuptools lack and tensorflow_hub imports."""
+    if importlib.util.find_spec("pkg_resources") is None:
+        from packaging.version import parse
+
+        module = ModuleType("pkg_resources", "Of setuptools, which has it no more.")
+        module.parse_version = parse  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
 
 
 def _watch_and_mend(keras: ModuleType) -> None:

@@ -1,21 +1,26 @@
 """Checks that what a training wrote can be served: loaded, asked, and asked a real example."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from components.errors import InvalidModelError, PredictionError
+from components.errors import DataError, InvalidModelError, PredictionError
+from components.saved_model.example_inputs import make_inputs
 from components.saved_model.session import ServingSession, Signature, TensorSpec
 from components.trainer.reachable_variable import reachable_variables, uninitialized
 from components.trainer.serving_example import ServingExample
+
+_log = logging.getLogger("components.trainer")
 
 
 def check_servable(directory: Path, examples: Iterable[ServingExample]) -> dict[str, Any]:
     """Load the model as TensorFlow Serving would, and have it answer one example.
 
-    It isn't asked if its default signature takes something else than serialized examples.
+    Where its default signature takes tensors, they are filled from the example's features of the
+    same names; it isn't asked if there are no such features.
 
     Args:
         directory: what ``run_fn`` got as ``serving_model_dir``.
@@ -44,7 +49,7 @@ def check_servable(directory: Path, examples: Iterable[ServingExample]) -> dict[
         return {
             "signatures": {name: _described(one) for name, one in session.signatures.items()},
             **num_parameters,
-            "answered": _answered(session, examples) if signature.takes_examples else None,
+            "answered": _answered(session, signature, examples),
         }
 
 
@@ -62,20 +67,38 @@ def _check_variables(session: ServingSession) -> dict[str, int]:
     return {"num_variables": len(reached), "num_parameters": sum(sizes)}
 
 
-def _answered(session: ServingSession, examples: Iterable[ServingExample]) -> str | None:
+def _answered(
+    session: ServingSession, signature: Signature, examples: Iterable[ServingExample]
+) -> str | None:
     failures = []
     for example in examples:
-        inputs = dict.fromkeys(session.signature().inputs, np.array([example.serialized], object))
         try:
-            session.run(session.signature().name, inputs)
+            inputs = make_inputs(signature, [example.serialized])
+        except DataError as error:
+            _log.info("the model wasn't asked %s: %s", example.origin, error)
+            continue
+        try:
+            outputs = session.run(signature.name, inputs)
         except PredictionError as error:
             failures.append((example.origin, error))
-        else:
-            return example.origin
+            continue
+        _check_numbers(outputs, example.origin)
+        return example.origin
     if not failures:
         return None
     shown = "; nor ".join(f"{origin}: {error}" for origin, error in failures)
     raise InvalidModelError(f"the trained model can't answer {shown}") from failures[0][1]
+
+
+def _check_numbers(outputs: Mapping[str, Any], origin: str) -> None:
+    """Refuse a model that answers NaN: its training diverged, whatever said so or didn't."""
+    for name, values in outputs.items():
+        if values.dtype.kind in "fc" and np.isnan(values).any():
+            raise InvalidModelError(
+                f"the trained model answers {origin} with NaN in its output {name!r}: the training "
+                "diverged. Look for NaN or infinite values in the examples, lower the learning "
+                "rate, or clip the gradients"
+            )
 
 
 def _described(signature: Signature) -> dict[str, Any]:

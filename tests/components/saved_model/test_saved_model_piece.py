@@ -199,3 +199,35 @@ def test_refuses_a_model_without_layers_to_cut_at():
 
     with pytest.raises(ConfigurationError, match="isn't a functional or sequential"):
         piece(Subclassed(name="own"), outputs="any")
+
+
+def test_layers_of_a_sequential_model_whose_input_came_later():
+    import keras
+
+    from components.saved_model.piece import piece
+
+    model = keras.Sequential()
+    model.add(keras.Input((4,)))
+    for units, name in ((3, "a"), (2, "b"), (1, "c")):
+        model.add(keras.layers.Dense(units, name=name))
+    rows = np.random.default_rng(2).normal(size=(5, 4)).astype(np.float32)
+
+    cut = piece(model, inputs="a", outputs="b")
+
+    inner = model.get_layer("a")(rows)
+    np.testing.assert_allclose(cut(inner), model.get_layer("b")(inner), rtol=1e-6)
+
+
+def test_a_layer_that_another_model_called_first():
+    import keras
+
+    from components.saved_model.piece import piece
+
+    shared = keras.layers.Dense(3, name="a")
+    other = keras.Input((4,))
+    keras.Model(other, shared(other))
+    given = keras.Input((4,))
+    model = keras.Model(given, keras.layers.Dense(1)(shared(given)))
+    rows = np.random.default_rng(2).normal(size=(5, 4)).astype(np.float32)
+
+    np.testing.assert_allclose(piece(model, outputs="a")(rows), shared(rows), rtol=1e-6)

@@ -209,3 +209,11 @@ def test_refuses_to_overwrite_the_model(wide):
     _, directory = wide
     with pytest.raises(ConfigurationError, match="both the model and where to write it"):
         rewrite(directory, directory, examples={"row": MANY})
+
+
+def test_no_rows_compare_nothing(wide, tmp_path):
+    from components.saved_model.rewrite import rewrite
+
+    with pytest.raises(DataError, match="have no rows"):
+        rewrite(wide[1], tmp_path / "lite", examples={"row": MANY[:0]}, quantization="int8")
+    assert not (tmp_path / "lite").exists()

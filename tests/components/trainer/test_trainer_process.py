@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components import records
-from components.errors import ConfigurationError, TrainingError
+from components.errors import ConfigurationError, InvalidModelError, TrainingError
 from components.records import Run
 from components.trainer import __main__ as command
 from components.trainer import run_folder, train
@@ -197,3 +197,25 @@ def test_two_tries_at_once_do_not_share_a_run_folder(tmp_path):
     assert run_folder.claim(tmp_path, {"a": 1}) == claimed
     run_folder.keep(claimed, tmp_path / "kept")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_thread_that_never_ends_does_not_keep_the_training(examples, write_module, tmp_path):
+    """It fails for want of a model, and within the test's time."""
+    source = """
+        def run_fn(fn_args):
+            import threading
+            threading.Thread(target=threading.Event().wait).start()
+    """
+    with pytest.raises(InvalidModelError, match="wrote no SavedModel"):
+        train(module_file=write_module(source), examples=examples, output_dir=tmp_path / "out")
+
+
+def test_a_module_may_import_what_asks_for_pkg_resources(attempt, write_module):
+    source = """
+        def run_fn(fn_args):
+            from pkg_resources import parse_version
+            assert parse_version("1.10") > parse_version("1.9")
+            raise RuntimeError("imported")
+    """
+    _, message = attempt(write_module(source))
+    assert "RuntimeError: imported" in message

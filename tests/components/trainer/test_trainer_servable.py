@@ -180,3 +180,43 @@ def test_data_accessor_reads_record_batches_and_datasets(example_file):
     ((features, labels),) = accessor.tf_dataset_factory([example_file], options, schema)
     np.testing.assert_array_equal(features["x"], [[0.0], [1.0], [2.0]])
     np.testing.assert_array_equal(labels, [[0.0], [10.0], [20.0]])
+
+
+@pytest.fixture
+def save_raw(tf, tmp_path):
+    """Save a model whose only signature takes the feature as a tensor."""
+
+    def save(compute, name="x"):
+        module = tf.Module()
+        spec = tf.TensorSpec([None], tf.float32, name=name)
+        module.answer = tf.function(lambda x: {"y": compute(x)}, input_signature=[spec])
+        tf.saved_model.save(
+            module, str(tmp_path / "raw"), signatures={"serving_default": module.answer}
+        )
+        return tmp_path / "raw"
+
+    return save
+
+
+def test_a_signature_of_tensors_is_asked_by_the_features_of_the_same_names(save_raw, example_file):
+    assert check(save_raw(lambda x: 2 * x), example_file)["answered"] is not None
+
+
+def test_a_signature_of_tensors_that_can_not_answer_is_refused(tf, save_raw, example_file):
+    model = save_raw(lambda x: tf.debugging.check_numerics(x / 0.0, "never"))
+
+    with pytest.raises(InvalidModelError, match="can't answer the first of its own examples"):
+        check(model, example_file)
+
+
+def test_tensors_that_no_feature_is_named_like_are_not_asked(save_raw, example_file):
+    assert check(save_raw(lambda x: x, name="other"), example_file)["answered"] is None
+
+
+def test_a_model_that_answers_nan_is_refused(tf, save_raw, example_file):
+    model = save_raw(lambda x: x * float("nan"))
+
+    with pytest.raises(
+        InvalidModelError, match="with NaN in its output 'y': the training diverged"
+    ):
+        check(model, example_file)
