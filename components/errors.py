@@ -9,6 +9,8 @@
     ├── InvalidModelError            2  a directory that isn't a servable model, or has other bytes
     ├── DataError                    2  data that doesn't fit: unknown column, broken rows
     ├── TrainingError                1  the user's code raised, or the training process died
+    ├── UserCodeError                1  another function of the user's raised
+    ├── TransformError               1  the pipeline that transforms examples failed
     ├── ServingError                 1  a model server
     │   ├── ServerUnavailableError   1  can't be started or reached: an infrastructure fault
     │   ├── ServerDiedError          1  its process ended

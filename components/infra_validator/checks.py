@@ -156,7 +156,7 @@ class _Checks:
             open_ones = [alias for alias, info in declared.items() if _is_open(info)]
             rows = {
                 alias: len(outputs[alias])
-                for alias in open_ones
+                for alias in sorted(open_ones)
                 if alias in outputs and outputs[alias].ndim
             }
             if rows and (question.num_rows not in rows.values() or not all(rows.values())):

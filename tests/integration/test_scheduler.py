@@ -12,7 +12,8 @@ from tests.integration.conftest import DAG_ID, Installation
 
 JANUARY = {"window_start": "2013-01-01T00:00:00Z", "window_end": "2013-02-01T00:00:00Z"}
 FEBRUARY = {"window_start": "2013-02-01T00:00:00Z", "window_end": "2013-03-01T00:00:00Z"}
-ALL = ("example_gen", "trainer", "evaluator", "infra_validator", "pusher", "report")
+DATA = ("statistics_gen", "schema_gen", "example_validator")
+ALL = ("example_gen", *DATA, "trainer", "evaluator", "infra_validator", "pusher", "report")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # 90 s on a machine at rest
 ENDLESS = {**JANUARY, "epochs": 100}
 
