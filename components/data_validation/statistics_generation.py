@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components import artifacts
@@ -93,7 +94,7 @@ def read_proto(path: Path) -> Any:
     """
     try:
         return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
-    except Exception as error:
+    except (OSError, DecodeError) as error:
         raise DataError(f"{str(path)!r} holds no DatasetFeatureStatisticsList: {error}") from error
 
 

@@ -224,3 +224,16 @@ def test_neither_help_nor_the_package_loads_anything_heavy():
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff", None])
+def test_statistics_that_can_not_be_read_are_named(statistics, data):
+    path = Path(statistics.uri) / "Split-eval" / "FeatureStats.pb"
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    else:
+        path.mkdir()
+
+    with pytest.raises(DataError, match=r"FeatureStats\.pb' holds no DatasetFeature"):
+        read_statistics(statistics)
