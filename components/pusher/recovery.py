@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from components import artifacts
+from components.errors import RecordError
 from components.pusher import disk
 from components.pusher.locked_folder import LockedFolder
 from components.records import now
@@ -99,17 +100,21 @@ def _settle_unremoved(folder: LockedFolder, record: VersionRecord, path: Path) -
 
 
 def _sweep_signatures(folder: LockedFolder) -> None:
-    """Remove what was signed and never committed: the next model of that number is another."""
+    """Remove the signatures of what never appeared, and of what was removed.
+
+    The next model of that number would be credited with them.
+    """
     for path in folder.state_directory.glob("signatures/*.sig"):
-        number = version_number(path.stem)
-        if number is None or not folder.record_path(number).exists():
+        if _has_no_version(folder, version_number(path.stem)):
             disk.remove(path)
-            continue
-        removed = folder.records(
-            lambda record: record.get("state") == "removed", pass_over_damaged=True
-        )
-        if number in {record.number for record in removed}:
-            disk.remove(path)
+
+
+def _has_no_version(folder: LockedFolder, number: int | None) -> bool:
+    try:
+        record = None if number is None else folder.record(number)
+    except RecordError:
+        return False  # damaged: nobody can tell
+    return record is None or record.state == "removed"
 
 
 def _sweep_temporary_files(folder: LockedFolder) -> None:
