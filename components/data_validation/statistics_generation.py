@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components import artifacts
+from components import artifacts, example_files
 from components.data_validation.dataset_accumulator import SplitAccumulator
 from components.data_validation.example_batches import BATCH_SIZE, read_batches, split_files
 from components.data_validation.statistics_page import write_page
@@ -55,7 +55,7 @@ def generate_statistics(
     names = list(splits) or sorted(examples.splits, key=lambda name: (name != "train", name))
     if not names:
         raise ConfigurationError(f"the examples in {examples.uri!r} have no splits")
-    _check_bytes(examples)
+    example_files.check_unchanged(examples)
     with artifacts.new_directory(output_dir) as staging:
         found = {}
         for name in names:
@@ -96,15 +96,6 @@ def read_proto(path: Path) -> Any:
         return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
     except (OSError, DecodeError) as error:
         raise DataError(f"{str(path)!r} holds no DatasetFeatureStatisticsList: {error}") from error
-
-
-def _check_bytes(examples: Examples) -> None:
-    found = artifacts.digest(examples.uri, exclude={artifacts.RECORD_FILE})
-    if found != examples.digest:
-        raise DataError(
-            f"the examples in {examples.uri!r} have the digest {found}, their record says "
-            f"{examples.digest}: they were changed; make them again"
-        )
 
 
 def _num_processes(wanted: int | None, num_examples: int) -> int:

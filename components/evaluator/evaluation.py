@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components import __version__, artifacts
-from components.errors import ConfigurationError, DataError
+from components import __version__, artifacts, example_files
+from components.errors import ConfigurationError
 from components.evaluator import baseline as baselines
 from components.evaluator.eval_config import (
     FirstRun,
@@ -81,7 +81,7 @@ def evaluate(
         comparison = baselines.take_snapshot(comparand, staging / _SNAPSHOT)
         if comparison.directory is None:
             check_can_bless(config, first_run, without_thresholds=without_thresholds)
-        _verify_examples(examples)
+        example_files.check_unchanged(examples)
         baselines.verify(candidate, "the model")
         # Only now: it takes TensorFlow, and what is wrong so far is said without it.
         from components.evaluator.measurement import measure
@@ -151,12 +151,3 @@ def _choose_splits(examples: Examples, wanted: Sequence[str] | None) -> list[str
             "name some of these"
         )
     return list(dict.fromkeys(wanted))
-
-
-def _verify_examples(examples: Examples) -> None:
-    found = artifacts.digest(examples.uri, exclude={artifacts.RECORD_FILE})
-    if found != examples.digest:
-        raise DataError(
-            f"the examples in {examples.uri!r} have the digest {found}, but their record says "
-            f"{examples.digest}: something changed them; make them again"
-        )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components import artifacts
-from components.errors import ConfigurationError, DataError
+from components import artifacts, example_files
+from components.errors import ConfigurationError
 from components.records import Examples, HyperParameters, Model, Run, Schema, TransformGraph
 from components.trainer import arguments, progress, report, run_folder, seeding, user_module
 from components.trainer.arguments import BaseModel, Inputs
@@ -128,7 +128,7 @@ def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs, 
     fn_args = arguments.fn_args_for(inputs, directory)
     if user_module.is_path(module_file):
         user_module.find_module(module_file)  # before a process is started for it
-    _check_unchanged(inputs.examples)
+    example_files.check_unchanged(inputs.examples)
     check_inputs(inputs)
     run_dir = directory / arguments.RUN_DIRECTORY
     run_dir.mkdir()
@@ -215,12 +215,3 @@ def _story(way: _Way, result: ChildResult) -> dict[str, Any]:
         "deterministic": way.deterministic,
         "resumed": result.is_resumed,
     }
-
-
-def _check_unchanged(examples: Examples) -> None:
-    found = artifacts.digest(examples.uri, exclude={artifacts.RECORD_FILE})
-    if found != examples.digest:
-        raise DataError(
-            f"the examples in {examples.uri!r} have the digest {found}, not {examples.digest} as "
-            "their record says: they were changed; generate them again"
-        )

@@ -30,7 +30,7 @@ def find_module(module_file: str) -> Path:
         if not path.is_file():
             raise ConfigurationError(
                 f"the module file {module_file!r} doesn't exist (looked for {str(path)!r}); "
-                "give the path of a Python file with run_fn, or a dotted module name"
+                "give the path of a Python file, or a dotted module name"
             )
         return path
     try:
@@ -40,7 +40,7 @@ def find_module(module_file: str) -> Path:
     if spec is None or spec.origin is None or not spec.has_location:
         raise ConfigurationError(
             f"there is no module {module_file!r} on the Python path; give the path of a Python "
-            "file with run_fn, or a dotted module name"
+            "file, or a dotted module name"
         )
     return Path(spec.origin)
 
@@ -67,9 +67,7 @@ def import_module(module_file: str, path: Path) -> ModuleType:
     sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(
-            f"{str(path)!r} can't be imported as Python; expected a .py file with run_fn"
-        )
+        raise ConfigurationError(f"{str(path)!r} can't be imported as Python; expected a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components import artifacts
+from components import artifacts, example_files
 from components.data_validation.schema_inference import SCHEMA_FILE, read_schema
-from components.errors import ConfigurationError, DataError, TransformError, UserCodeError
+from components.errors import ConfigurationError, TransformError, UserCodeError
 from components.records import Examples, Run, Schema, Split, TransformGraph
 from components.trainer.user_module import find_module, import_module
 
@@ -66,7 +66,7 @@ def transform(
     patterns = _patterns(examples, (*analyze_splits, *transform_splits))
     if not analyze_splits:
         raise ConfigurationError("analyze_splits is empty; name the split that is trained on")
-    _check_bytes(examples)
+    example_files.check_unchanged(examples)
     # tensorflow_transform sets it when it is imported, and Keras would be two at once
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
     preprocess = _preprocessing_fn(module_file, path, custom_config)
@@ -99,15 +99,6 @@ def _patterns(examples: Examples, names: Sequence[str]) -> dict[str, str]:
                 f"{', '.join(sorted(examples.splits)) or 'none'}"
             )
     return {name: str(Path(examples.uri) / examples.splits[name].file_pattern) for name in names}
-
-
-def _check_bytes(examples: Examples) -> None:
-    found = artifacts.digest(examples.uri, exclude={artifacts.RECORD_FILE})
-    if found != examples.digest:
-        raise DataError(
-            f"the examples in {examples.uri!r} have the digest {found}, their record says "
-            f"{examples.digest}: they were changed; make them again"
-        )
 
 
 def _preprocessing_fn(

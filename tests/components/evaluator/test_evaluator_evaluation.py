@@ -364,7 +364,7 @@ def test_refuses_a_split_that_is_not_there(judged):
 def test_refuses_examples_that_changed(judged, write_examples):
     examples = write_examples(rows())
     next(Path(examples.uri).glob("*/*")).write_bytes(b"")
-    with pytest.raises(DataError, match="something changed them"):
+    with pytest.raises(DataError, match="they were changed"):
         judged(examples)
 
 
