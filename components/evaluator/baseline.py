@@ -9,7 +9,8 @@ from pathlib import Path
 from components import artifacts, records
 from components.errors import ArtifactError, ConfigurationError, InvalidModelError
 from components.records import Baseline, Model
-from components.serving_folder import ServingFolder, Version, is_servable
+from components.serving_folder import ServingFolder, Version
+from components.version_files import is_servable
 
 _NUM_TRIES = 5
 _log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -95,6 +96,30 @@ class Batch:
             flat = view is None or self.predictions.ndim == 1
             self._seen[view, weighted] = batch if flat else batch._select(view or PLAIN)
         return self._seen[view, weighted]
+
+    @cached_property
+    def has_fractions(self) -> bool:
+        """Whether a label is neither 0 nor 1."""
+        return bool(((self.labels != 0) & (self.labels != 1)).any())
+
+    def split_fractions(self) -> "Batch":
+        """Take an example with label y for a negative of weight 1 - y and a positive of weight y.
+
+        Those of weight 0 are left out. So TFMA treats labels such as 0.3.
+        """
+        size = len(self.labels)
+        weights = np.ones(size) if self.weights is None else self.weights
+        shares = np.concatenate([weights * (1 - self.labels), weights * self.labels])
+        pairs = np.concatenate([self.rows, self.rows + size])
+        kept = shares[pairs] != 0
+        return replace(
+            self,
+            labels=np.repeat([0.0, 1.0], size),
+            predictions=np.tile(self.predictions, 2),
+            weights=shares,
+            rows=pairs[kept],
+            slices=np.tile(self.slices, 2)[kept],
+        )
 
     def _select(self, view: View) -> "Batch":
         labels, predictions = self.one_hot_labels, self.predictions

@@ -9,12 +9,21 @@ from components.evaluator.slice_key import SlicingSpec
 from components.evaluator.threshold import ChangeThreshold, Threshold, ValueThreshold
 
 
-def check_can_be_met(metrics: tuple[Metric, ...], thresholds: tuple[Threshold, ...]) -> None:
+def check_can_be_met(
+    metrics: tuple[Metric, ...], thresholds: tuple[Threshold, ...], *, value_may_decide: bool
+) -> None:
     """Refuse thresholds that nothing could meet.
+
+    Args:
+        metrics: by unique names.
+        thresholds: on them.
+        value_may_decide: whether one with a confidence is met by the value alone where there is no
+            interval.
 
     Raises:
         ConfigurationError: a bound beyond what the metric can be, a change greater than it can be,
-            or two thresholds on the same slices that exclude each other.
+            the best possible value with a confidence, or two thresholds on the same slices that
+            exclude each other.
     """
     by_name = {metric.name: metric for metric in metrics}
     for threshold in thresholds:
@@ -23,6 +32,8 @@ def check_can_be_met(metrics: tuple[Metric, ...], thresholds: tuple[Threshold, .
             _check_value(metric, threshold.value)
         if threshold.change is not None:
             _check_change(metric, threshold.change)
+        if threshold.asks_confidence and (metric.is_rate or not value_may_decide):
+            _check_confidence(metric, threshold)
     for one, other in itertools.combinations(thresholds, 2):
         if one.metric == other.metric and _overlap(one.slicing_spec, other.slicing_spec):
             _check_pair(by_name[one.metric], one, other)
@@ -58,6 +69,33 @@ def _check_change(metric: Metric, threshold: ChangeThreshold) -> None:
             f"the change_threshold of {metric.name!r} asks for a relative change of {limit:g}, but "
             f"{metric.title} is never below 0, so it can't fall by more than all (-1): no model "
             "could ever be blessed"
+        )
+
+
+def _check_confidence(metric: Metric, threshold: Threshold) -> None:
+    """Look for what only an interval without any width could meet."""
+    value, change = threshold.value, threshold.change
+    asked = []
+    if value is not None and value.confidence is not None:
+        asked += [
+            ("lower_bound", value.lower, metric.highest, value.confidence),
+            ("upper_bound", value.upper, metric.lowest, value.confidence),
+        ]
+    if change is not None and change.confidence is not None:
+        reach = (metric.highest - metric.lowest) * (1 if change.higher_is_better else -1)
+        asked.append(("absolute change", change.absolute, reach, change.confidence))
+    for what, limit, best, confidence in asked:
+        if limit == best:
+            raise ConfigurationError(
+                f"a threshold of {metric.name!r} asks for the {what} {limit:g} with the confidence "
+                f"{confidence:g}, but that is the best there can be, and no interval is that "
+                "narrow: no model could ever be blessed"
+            )
+    if value is not None and value.confidence is not None and value.lower == value.upper:
+        raise ConfigurationError(
+            f"the value_threshold of {metric.name!r} asks for exactly {value.lower} with the "
+            f"confidence {value.confidence:g}, but no interval is that narrow: no model could ever "
+            "be blessed"
         )
 
 

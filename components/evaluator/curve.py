@@ -5,6 +5,7 @@ a threshold if its left edge is at or above the threshold + 1e-7. Nothing is abo
 Sources: `binary_confusion_matrices.py`, `confusion_matrix_metrics.py`, `keras.metrics.AUC`.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -70,8 +71,15 @@ class Curve:
         if not len(values):
             return values
         ends = np.searchsorted(self.slices, self.slices, side="right")
-        running = np.concatenate([[0.0], np.cumsum(values)])
-        later: Array = running[ends] - running[1:]
+        if (values == np.rint(values)).all():
+            running = np.concatenate([[0.0], np.cumsum(values)])
+            later: Array = running[ends] - running[1:]
+            return later
+        # One by one, so that what other slices hold, and their order, rounds nothing here.
+        starts = np.flatnonzero(np.diff(self.slices, prepend=-1)).tolist()
+        later = np.zeros(len(values))
+        for start, end in itertools.pairwise([*starts, len(values)]):
+            later[start : end - 1] = np.cumsum(values[start + 1 : end][::-1])[::-1]
         return later
 
     def of(self, by_slice: Array) -> Array:

@@ -2,20 +2,21 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from components.evaluator.case import CANDIDATE
+from components.evaluator.counting import Counter, Predictions
 from components.evaluator.eval_config import EvalConfig
-from components.evaluator.exact_sum import Array
-from components.evaluator.example_reader import ExampleBatch, ExampleReader, Wanted
-from components.evaluator.fit import Fit
+from components.evaluator.example_parser import ExampleBatch, Wanted
+from components.evaluator.example_reader import ExampleReader
 from components.evaluator.predictor import Predictor
 from components.evaluator.slicing import Slicer
-from components.evaluator.tally import Tally, Truth
+from components.evaluator.tally import Tally
 
 _SECONDS_PER_REPORT = 10.0
 _log = logging.getLogger(__name__)
-_Predicted = tuple[ExampleBatch, Mapping[str, Mapping[str, Array]]]
+_Predicted = tuple[ExampleBatch, Predictions]
 
 
 def tally_examples(
@@ -35,21 +36,12 @@ def tally_examples(
         DataError: examples that can't be read, or labels that don't fit the metrics.
         InvalidModelError: predictions that don't fit the metrics.
     """
-    tally = Tally(config.metrics, list(predictors), min_slice_size=config.min_slice_size)
-    slicer = Slicer(config.slicing_specs)
-    label_of = config.candidate.label_of
-    fits = {
-        output: Fit([m for m in config.metrics if m.output == output], label_of(output))
-        for output in config.outputs
-    }
+    counter = Counter(config, {key: model.name for key, model in predictors.items()})
+    tally = counter.new_tally()
     started = reported = time.monotonic()
     count = 0
     for batch, predictions in _predicted(reader, predictors):
-        truth = _truth(config, batch)
-        for output, fit in fits.items():
-            answers = {model.name: predictions[key][output] for key, model in predictors.items()}
-            fit.check(truth.labels[output], answers, batch.start)
-        tally.add(truth, predictions, slicer.slice(batch.size, batch.columns))
+        counter.add(tally, batch, predictions)
         count += batch.size
         if time.monotonic() - reported > _SECONDS_PER_REPORT:
             reported = time.monotonic()
@@ -57,39 +49,34 @@ def tally_examples(
     return tally, count
 
 
-def wanted_features(config: EvalConfig, predictors: Iterable[Predictor]) -> Wanted:
-    """Return what is parsed of the examples."""
-    models = list(predictors)
+def wanted_features(config: EvalConfig, predictors: Mapping[str, Predictor]) -> Wanted:
+    """Return what is parsed of the examples; what the candidate makes of them isn't."""
+    models = list(predictors.values())
+    made = predictors[CANDIDATE].preprocessing.features
     spec = config.candidate
     groups = dict.fromkeys(m.query_key for m in config.metrics if m.query_key)
     others = dict.fromkeys(name for m in config.metrics for name in m.features)
     return Wanted(
-        labels=tuple(dict.fromkeys(spec.label_of(output) for output in config.outputs)),
-        weights=tuple(
-            dict.fromkeys(filter(None, (spec.weight_of(output) for output in config.outputs)))
-        ),
+        labels=_not_in(made, map(spec.label_of, config.outputs)),
+        weights=_not_in(made, filter(None, map(spec.weight_of, config.outputs))),
         slices=Slicer(config.slicing_specs).features,
         numbers=tuple(name for name in others if name not in groups),
         names=tuple(groups),
         inputs=tuple(dict.fromkeys(feature for model in models for feature in model.inputs)),
-        serialized=not all(model.inputs for model in models),
+        serialized=bool(made) or not all(model.inputs for model in models),
     )
 
 
-def _truth(config: EvalConfig, batch: ExampleBatch) -> Truth:
-    spec = config.candidate
-    return Truth(
-        {output: batch.labels[spec.label_of(output)] for output in config.outputs},
-        {output: batch.weights.get(spec.weight_of(output)) for output in config.outputs},
-        batch.features,
-    )
+def _not_in(made: Collection[str], names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name not in made))
 
 
 def _predicted(reader: ExampleReader, predictors: Mapping[str, Predictor]) -> Iterator[_Predicted]:
     """Yield batches with their predictions; the next is predicted while one is counted."""
 
     def predict(batch: ExampleBatch) -> _Predicted:
-        return batch, {name: model.predict(batch) for name, model in predictors.items()}
+        answers = {name: model.predict(batch) for name, model in predictors.items()}
+        return predictors[CANDIDATE].complete(batch), answers
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting: Future[_Predicted] | None = None

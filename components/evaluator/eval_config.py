@@ -9,17 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from google.protobuf import json_format
+
 from components.errors import ConfigurationError
 from components.evaluator.contradiction import check_can_be_met
 from components.evaluator.eval_config_reader import digest_of, read_message
 from components.evaluator.metric import Metric
 from components.evaluator.metrics_spec import read_metrics
 from components.evaluator.model_spec import ModelSpec, read_model_specs
+from components.evaluator.resampling import Method, Resampling
 from components.evaluator.slice_key import SlicingSpec
 from components.evaluator.threshold import Threshold
 from components.evaluator.threshold_reader import read_slicing_spec
 
 FirstRun = Literal["bless", "refuse"]
+Undecided = Literal["FAIL", "JUDGE_VALUE"]
 FIRST_RUN_POLICIES: tuple[FirstRun, ...] = ("bless", "refuse")
 
 
@@ -35,6 +39,10 @@ class EvalConfig:
         thresholds: what must hold.
         min_slice_size: slices with fewer examples get no metrics, all examples excepted.
         digest: ``sha256:…`` of the configuration's meaning: the same for JSON and text.
+        source: the same as JSON. A configuration is pickled as that.
+        resampling: what intervals of confidence are computed from; None computes none.
+        undecided: where a threshold has a confidence and there is no interval, for instance in a
+            small slice: it fails, or the value alone decides.
     """
 
     candidate: ModelSpec
@@ -44,11 +52,17 @@ class EvalConfig:
     thresholds: tuple[Threshold, ...]
     min_slice_size: int
     digest: str = field(repr=False)
+    source: str = field(repr=False)
+    resampling: Resampling | None = None
+    undecided: Undecided = "FAIL"
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The model's outputs that are measured; "" is the only one."""
         return tuple(dict.fromkeys(metric.output for metric in self.metrics))
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return read_eval_config, (self.source,)
 
 
 def read_eval_config(source: str | Path | Mapping[str, Any]) -> EvalConfig:
@@ -70,6 +84,9 @@ def read_eval_config(source: str | Path | Mapping[str, Any]) -> EvalConfig:
         thresholds=thresholds,
         min_slice_size=message.options.min_slice_size.value,
         digest=digest_of(message),
+        source=json_format.MessageToJson(message, preserving_proto_field_name=True),
+        resampling=_read_resampling(message.options, thresholds),
+        undecided="JUDGE_VALUE" if message.options.confidence_intervals.undecided else "FAIL",
     )
     _check_slices_exist(config)
     return config
@@ -107,7 +124,8 @@ def check_can_bless(
             'metric a threshold, for instance {"class_name": "AUC", "threshold": '
             '{"value_threshold": {"lower_bound": 0.7}}}, or say without_thresholds'
         )
-    check_can_be_met(config.metrics, config.thresholds)
+    value_may_decide = config.undecided == "JUDGE_VALUE"
+    check_can_be_met(config.metrics, config.thresholds, value_may_decide=value_may_decide)
     changes_only = config.thresholds and all(limit.value is None for limit in config.thresholds)
     if first_run == "refuse" and changes_only:
         raise ConfigurationError(
@@ -115,6 +133,26 @@ def check_can_bless(
             "model there is nothing to compare with, so no model could ever become live. Set "
             "first_run to 'bless', and give a value_threshold that a first model must hold"
         )
+
+
+def _read_resampling(options: Any, thresholds: tuple[Threshold, ...]) -> Resampling | None:
+    """Return how samples are drawn; a threshold with a confidence is reason enough to do it."""
+    asked = any(threshold.asks_confidence for threshold in thresholds)
+    wanted = asked
+    if options.HasField("compute_confidence_intervals"):
+        wanted = options.compute_confidence_intervals.value
+    if asked and not wanted:
+        raise ConfigurationError(
+            "a threshold has a confidence, and options.compute_confidence_intervals is false; "
+            "take one of them out"
+        )
+    if options.HasField("confidence_intervals") and not wanted:
+        raise ConfigurationError(
+            "options has confidence_intervals, but none are computed: set "
+            "compute_confidence_intervals true, or take them out"
+        )
+    method = Method.POISSON_BOOTSTRAP if options.confidence_intervals.method == 1 else None
+    return Resampling(method or Method.JACKKNIFE) if wanted else None
 
 
 def _check_slices_exist(config: EvalConfig) -> None:

@@ -10,11 +10,12 @@ from google.protobuf import json_format, text_format
 
 from components import canonical_json
 from components.errors import ConfigurationError
+from components.evaluator import strict_json
 from components.evaluator.eval_config_schema import message_class
 
 _WRAPPED = frozenset(
     {
-        *("lower_bound", "upper_bound", "absolute", "relative", "min_slice_size"),
+        *("lower_bound", "upper_bound", "absolute", "relative", "confidence", "min_slice_size"),
         *("lowerBound", "upperBound", "minSliceSize"),
         *("include_default_metrics", "compute_confidence_intervals"),
         *("includeDefaultMetrics", "computeConfidenceIntervals"),
@@ -25,7 +26,6 @@ _WRAPPED = frozenset(
 _NOT_YET = frozenset(
     {
         "EvalConfig.cross_slicing_specs",
-        "ModelSpec.preprocessing_function_names",
         "ModelSpec.padding_options",
         "ModelSpec.inference_batch_size",
         "SlicingSpec.slice_keys_sql",
@@ -33,13 +33,10 @@ _NOT_YET = frozenset(
         "MetricsSpec.output_weights",
         "MetricsSpec.cross_slice_thresholds",
         "MetricConfig.cross_slice_thresholds",
-        "Options.confidence_intervals",
         "Options.disabled_outputs",
     }
 )
-_MUST_BE_FALSE = frozenset(
-    {"Options.include_default_metrics", "Options.compute_confidence_intervals"}
-)
+_MUST_BE_FALSE = frozenset({"Options.include_default_metrics"})
 _MODEL_TYPES = ("", "tf_generic", "tf_keras")
 _ALLOWED = {"ModelSpec.model_type": _MODEL_TYPES}
 
@@ -75,11 +72,7 @@ def _parse(source: str | Path | Mapping[str, Any]) -> Any:
         text, name = _read(path), f"the eval config {str(path)!r}"
         if path.suffix in (".pbtxt", ".textproto"):
             return _parse_text(text, name)
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{name} isn't JSON: {error}") from error
-    return _parse_json(value, name)
+    return _parse_json(strict_json.loads(text, name), name)
 
 
 def _read(path: Path) -> str:
@@ -99,10 +92,32 @@ def _parse_text(text: str, name: str) -> Any:
 def _parse_json(value: Any, name: str) -> Any:
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{name} is a {type(value).__name__}; expected a JSON object")
+    _check_spelled_once(value, message_class().DESCRIPTOR, "eval_config")
     try:
         return json_format.ParseDict(_plain(value), message_class()())
     except json_format.ParseError as error:
         raise ConfigurationError(f"{name} isn't an EvalConfig: {error}") from error
+
+
+def _check_spelled_once(value: Any, kind: Any, path: str) -> None:
+    """Refuse a field that is there both as ``snake_case`` and ``camelCase``: protobuf drops one."""
+    if not isinstance(value, Mapping):
+        return
+    for field in kind.fields:
+        spellings = [name for name in dict.fromkeys((field.name, field.json_name)) if name in value]
+        if len(spellings) > 1:
+            raise ConfigurationError(
+                f"{path} has both {' and '.join(spellings)}, which are the same field; put both "
+                "into one"
+            )
+        if field.message_type is None or not spellings:
+            continue
+        child, kind_of_child, here = value[spellings[0]], field.message_type, f"{path}.{field.name}"
+        if kind_of_child.GetOptions().map_entry:
+            kind_of_child = kind_of_child.fields_by_name["value"].message_type
+            child = list(child.values()) if kind_of_child and isinstance(child, Mapping) else []
+        for each in child if isinstance(child, list) else [child]:
+            _check_spelled_once(each, kind_of_child, here)
 
 
 def _plain(value: Any) -> Any:

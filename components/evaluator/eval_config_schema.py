@@ -2,7 +2,8 @@
 
 TFMA itself can't be installed beside the rest, and its generated module comes with Beam. The
 fields and their names are those of TFMA 0.52, ``tensorflow_model_analysis/proto/config.proto``;
-only JSON and text are read, where field numbers don't occur.
+only JSON and text are read, where field numbers don't occur. Ours alone, so that TFMA doesn't read
+a file that has them: ``confidence`` of thresholds, and ``undecided``.
 """
 
 from functools import cache
@@ -26,6 +27,7 @@ _ENUMS = {
         "POISSON_BOOTSTRAP",
         "JACKKNIFE",
     ),
+    "UndecidedPolicy": ("FAIL", "JUDGE_VALUE"),
 }
 _MESSAGES = {
     "EvalConfig": "model_specs:ModelSpec* slicing_specs:SlicingSpec* "
@@ -54,9 +56,10 @@ _MESSAGES = {
     "ExampleWeightOptions": "weighted:bool unweighted:bool",
     "MetricThreshold": "value_threshold:GenericValueThreshold "
     "change_threshold:GenericChangeThreshold",
-    "GenericValueThreshold": "lower_bound:.DoubleValue upper_bound:.DoubleValue",
+    "GenericValueThreshold": "lower_bound:.DoubleValue upper_bound:.DoubleValue "
+    "confidence:.DoubleValue",
     "GenericChangeThreshold": "absolute:.DoubleValue relative:.DoubleValue "
-    "direction:MetricDirection",
+    "direction:MetricDirection confidence:.DoubleValue",
     "PerSliceMetricThreshold": "slicing_specs:SlicingSpec* threshold:MetricThreshold",
     "PerSliceMetricThresholds": "thresholds:PerSliceMetricThreshold*",
     "CrossSliceMetricThreshold": "cross_slicing_specs:CrossSlicingSpec* threshold:MetricThreshold",
@@ -64,7 +67,7 @@ _MESSAGES = {
     "Options": "include_default_metrics:.BoolValue compute_confidence_intervals:.BoolValue "
     "confidence_intervals:ConfidenceIntervalOptions min_slice_size:.Int32Value "
     "disabled_outputs:RepeatedStringValue",
-    "ConfidenceIntervalOptions": "method:ConfidenceIntervalMethod",
+    "ConfidenceIntervalOptions": "method:ConfidenceIntervalMethod undecided:UndecidedPolicy",
     "RepeatedStringValue": "values:string*",
     "RepeatedInt32Value": "values:int32*",
 }

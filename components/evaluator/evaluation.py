@@ -10,6 +10,7 @@ from typing import Any
 from components import __version__, artifacts, example_files
 from components.errors import ConfigurationError
 from components.evaluator import baseline as baselines
+from components.evaluator.engine_choice import EngineChoice, EngineName
 from components.evaluator.eval_config import (
     FirstRun,
     check_can_bless,
@@ -34,6 +35,7 @@ from components.serving_folder import ServingFolder
 
 DEFAULT_SPLIT = "eval"
 _SNAPSHOT = "baseline"
+_SCRATCH = "scratch"
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,8 @@ def evaluate(
     missing_slice: MissingSlice = "fail",
     without_thresholds: bool = False,
     example_splits: Sequence[str] | None = None,
+    engine: EngineName = "local",
+    beam_pipeline_args: Sequence[str] = (),
     output_dir: str | Path,
     run: Run | None = None,
 ) -> Blessing:
@@ -63,6 +67,10 @@ def evaluate(
             passes (``pass``).
         without_thresholds: whether it is on purpose that there are none; then nothing is judged.
         example_splits: which splits to measure on; ``eval``, or the only one there is.
+        engine: ``local`` measures on this machine, ``beam`` by Apache Beam, to the same numbers.
+        beam_pipeline_args: Beam's options, for instance ``--runner=FlinkRunner``; default: its
+            runner within this process. Its workers must see the examples, the models and
+            `output_dir` by the same paths.
         output_dir: gets ``record.json``, ``metrics.json``, ``metrics.parquet`` and ``report.html``.
         run: which task instance asks.
 
@@ -71,7 +79,9 @@ def evaluate(
             no such split.
         InvalidModelError: the model's bytes aren't those of its record, or it can't be asked.
         DataError: no examples, other bytes than their record's, or they don't fit.
+        EvaluationError: Beam failed.
     """
+    chosen = EngineChoice(engine, tuple(beam_pipeline_args))
     config = read_eval_config(eval_config)
     check_can_bless(config, without_thresholds=without_thresholds)
     candidate = _read_model(model)
@@ -86,9 +96,15 @@ def evaluate(
         # Only now: it takes TensorFlow, and what is wrong so far is said without it.
         from components.evaluator.measurement import measure
 
-        measurements = measure(config, candidate, comparison, examples, splits)
-        shutil.rmtree(staging / _SNAPSHOT, ignore_errors=True)
-        case = Case(config, measurements, comparison.title, first_run, missing_slice)
+        scratch = staging / _SCRATCH
+        scratch.mkdir()
+        measurements = measure(
+            config, candidate, comparison, examples, splits, engine=chosen, scratch=scratch
+        )
+        for temporary in (scratch, staging / _SNAPSHOT):
+            shutil.rmtree(temporary, ignore_errors=True)
+        is_same = comparison.record is not None and comparison.record.digest == candidate.digest
+        case = Case(config, measurements, comparison.title, first_run, missing_slice, is_same)
         report_uri = str(Path(output_dir).absolute() / REPORT_FILE)
         blessing = _bless(case, candidate, examples, comparison.record)
         blessing = dataclasses.replace(blessing, report_uri=report_uri, run=run)

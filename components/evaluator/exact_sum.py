@@ -1,9 +1,9 @@
 """Sums of floating-point numbers that come out the same in any order and however they are split.
 
 A float64 sum depends on the order of its terms, so that a merge of partial results would depend on
-how the examples were distributed. Here a number is cut into whole multiples of 2^40, 1, 2^-40 and
-2^-80, whose integer sums are exact. What lies below 2^-81 is rounded away, term by term; numbers
-beyond 2^70 become infinite.
+how the examples were distributed. Here a number is cut into whole multiples of 2^80, 2^40, 1,
+2^-40, 2^-80 and 2^-120, whose integer sums are exact. What lies below 2^-121 (4e-37) is rounded
+away, term by term; numbers beyond 2^110 (1e33) become infinite.
 """
 
 from typing import Any, Protocol, Self
@@ -13,8 +13,9 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 _LIMB_BITS = 40
-_UNITS = (2.0**40, 1.0, 2.0**-40, 2.0**-80)
-_LIMIT = 2.0**70
+_UNITS = (2.0**80, 2.0**40, 1.0, 2.0**-40, 2.0**-80, 2.0**-120)
+NUM_LIMBS = len(_UNITS)
+_LIMIT = 2.0**110
 _CHUNK = 1 << 12
 """So many limbs below 2^40 add up without rounding in float64."""
 _TERMS_BETWEEN_CARRIES = 1 << 22
@@ -114,17 +115,30 @@ class ExactSums:
             total += limb * unit
         return total + self._special
 
+    def limbs(self, size: int) -> Array:
+        """Return the sums as `(size, NUM_LIMBS)` float64, of which also differences are exact."""
+        self._grow(size)
+        self._carry()
+        limbs: Array = (self._limbs * np.array(_UNITS)[:, None]).T
+        limbs[:, 0] += self._special
+        return limbs
+
     def _add_part(self, positions: Array, rest: Array, size: int, rows: Array | None) -> None:
         self._num_terms += len(positions)
         if self._num_terms > _TERMS_BETWEEN_CARRIES:
             self._carry()
             self._num_terms = len(positions)
         last = len(_UNITS) - 1
+        largest = np.abs(rest).max(initial=0.0)
         for index, unit in enumerate(_UNITS):
+            if unit > largest and index != last:
+                continue
             limb = np.rint(rest / unit) if index == last else np.trunc(rest / unit)
             if limb.any():
                 _add_limb(self._limbs[index], positions, _gathered(limb, rows), size)
                 rest = rest - limb * unit
+                if not rest.any():  # mostly long before the last limb
+                    return
 
     def _carry(self) -> None:
         """Bring all limbs but the highest below 2^40, the one way to write a number."""
@@ -137,6 +151,18 @@ class ExactSums:
     def _grow(self, size: int) -> None:
         self._limbs = _grown(self._limbs, size)
         self._special = _grown(self._special, size)
+
+
+def add_limbs(limbs: Array) -> tuple[Array, Array]:
+    """Return the sums of limbs, `(size,)`, and what these float64 lack of them."""
+    total, lost = np.zeros(len(limbs)), np.zeros(len(limbs))
+    for limb in limbs.T:
+        added = total + limb
+        shared = added - total
+        lost += (total - (added - shared)) + (limb - shared)
+        total = added
+    high = total + lost
+    return high, lost - (high - total)
 
 
 def _add_limb(sums: Array, positions: Array, limb: Array, size: int) -> None:

@@ -2,86 +2,55 @@
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from components import tfrecord
 from components.errors import DataError
-from components.evaluator.exact_sum import Array
-from components.evaluator.feature_value import Place, Values
-from components.evaluator.input_feature import InputFeature
-from components.evaluator.slice_key import SliceValue
-from components.evaluator.slicing import Column
+from components.evaluator.example_parser import ExampleBatch, ExampleParser, Wanted
 
 BATCH_SIZE = 2048
-_GZIP_MAGIC = b"\x1f\x8b"
 _MAX_SEARCHED = 100_000
 """Examples that are looked through for the type of a feature."""
-_TYPES = {"bytes_list": tf.string, "float_list": tf.float32, "int64_list": tf.int64}
+_TYPES = {"bytes_list": "string", "float_list": "float32", "int64_list": "int64"}
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The features that are parsed, besides what a model parses itself.
+class Files:
+    """TFRecord files.
 
     Attributes:
-        labels: in every example, as many values in each.
-        weights: a number; an example without it counts as 1, as in TFMA.
-        slices: features to slice by.
-        numbers: one number in every example.
-        names: one text or number in every example, read as text.
-        inputs: what models are fed.
-        serialized: whether a model takes the examples themselves.
+        paths: in the order of reading.
+        compression: TensorFlow's name for it: ``GZIP``, or empty.
     """
 
-    labels: tuple[str, ...]
-    weights: tuple[str, ...] = ()
-    slices: tuple[str, ...] = ()
-    numbers: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    inputs: tuple[InputFeature, ...] = ()
-    serialized: bool = True
+    paths: tuple[str, ...]
+    compression: str
 
-    @property
-    def plain(self) -> list[str]:
-        """All but those to slice by, without repetition."""
-        fed = (feature.name for feature in self.inputs)
-        return list(dict.fromkeys([*self.labels, *self.weights, *self.numbers, *self.names, *fed]))
+    @classmethod
+    def of(cls, files: Sequence[Path]) -> Self:
+        """Look how they are compressed.
 
-    @property
-    def features(self) -> list[str]:
-        """All of them, without repetition."""
-        return list(dict.fromkeys([*self.plain, *self.slices]))
+        Raises:
+            DataError: some are and some aren't.
+        """
+        return cls(tuple(map(str, files)), _compression(files))
 
+    def read_one(self, path: str, batch_size: int) -> Iterator[list[bytes]]:
+        """Yield the serialized examples of one of them, so many at a time.
 
-@dataclass(frozen=True)
-class ExampleBatch:
-    """Some examples.
-
-    Attributes:
-        start: how many came before.
-        size: how many these are.
-        serialized: `(num_examples,)`, bytes objects; None if no model takes them.
-        labels: by feature, `(num_examples,)` or `(num_examples, num_values)`, float64.
-        weights: by feature, `(num_examples,)`, float64.
-        features: by feature, `(num_examples,)`: what metrics need besides.
-        inputs: what models are fed.
-        columns: by feature to slice by.
-    """
-
-    start: int
-    size: int
-    serialized: Array | None
-    labels: Mapping[str, Array]
-    weights: Mapping[str, Array]
-    features: Mapping[str, Array]
-    inputs: Mapping[InputFeature, Array]
-    columns: Mapping[str, Column]
+        Raises:
+            DataError: a broken file.
+        """
+        dataset = _records([path], self.compression).batch(batch_size)
+        for batch in translated(dataset, [path]):
+            yield batch.numpy().tolist()
 
 
 class ExampleReader:
@@ -99,11 +68,9 @@ class ExampleReader:
     def __init__(
         self, files: Sequence[Path], wanted: Wanted, *, batch_size: int = BATCH_SIZE
     ) -> None:
-        self._files = [str(file) for file in files]
-        self._compression = _compression(files)
-        self._wanted = wanted
+        self.files = Files.of(files)
         self._batch_size = batch_size
-        self._types = self._find_types()
+        self.parser = ExampleParser(wanted, self._find_types(wanted))
 
     def __iter__(self) -> Iterator[ExampleBatch]:
         """Read, parse and yield batches; the next two are prepared meanwhile.
@@ -111,30 +78,23 @@ class ExampleReader:
         Raises:
             DataError: a broken file, or a feature that is missing or doesn't fit.
         """
-        dataset = self._records().batch(self._batch_size).map(self._parse).prefetch(2)
+        dataset = _records(self.files.paths, self.files.compression).batch(self._batch_size)
         start = 0
-        for serialized, parsed in _translated(dataset, self._files):
-            batch = self._batch(serialized, parsed, start)
+        for serialized, parsed in translated(
+            dataset.map(self.parser.parse).prefetch(2), self.files.paths
+        ):
+            batch = self.parser.batch(serialized, parsed, start)
             start += batch.size
             yield batch
 
-    def _records(self) -> Any:
-        # Two threads of its own instead of tf.data's search for a better number: a tenth less CPU.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        options.threading.max_intra_op_parallelism = 1
-        options.threading.private_threadpool_size = 2
-        records = tf.data.TFRecordDataset(self._files, compression_type=self._compression)
-        return records.with_options(options)
-
-    def _find_types(self) -> dict[str, Any]:
+    def _find_types(self, wanted: Wanted) -> dict[str, str]:
         """Return the types of the wanted features, as the examples have them."""
-        missing = set(self._wanted.features)
-        types: dict[str, Any] = {}
+        missing = set(wanted.features)
+        types: dict[str, str] = {}
         seen: set[str] = set()
-        records = _translated(self._records().take(_MAX_SEARCHED), self._files)
+        records = _records(self.files.paths, self.files.compression).take(_MAX_SEARCHED)
         count = 0
-        for record in records:
+        for record in translated(records, self.files.paths):
             count += 1
             features = _features(record.numpy())
             seen.update(features)
@@ -144,17 +104,16 @@ class ExampleReader:
             missing -= types.keys()
             if not missing:
                 break
-        self._check_found(missing, seen, count)
+        self._check_found(wanted, missing, seen, count)
         return types
 
-    def _check_found(self, missing: set[str], seen: set[str], count: int) -> None:
+    def _check_found(self, wanted: Wanted, missing: set[str], seen: set[str], count: int) -> None:
         if count == 0:
             raise DataError(
-                f"there are no examples in {', '.join(self._files) or 'no files'}; a model can't "
-                "be judged on nothing"
+                f"there are no examples in {', '.join(self.files.paths) or 'no files'}; a model "
+                "can't be judged on nothing"
             )
         there = ", ".join(sorted(seen)) or "none"
-        wanted = self._wanted
         needed = {
             "label": wanted.labels,
             "example weight": wanted.weights,
@@ -173,45 +132,9 @@ class ExampleReader:
                 "no example has the feature %r to slice by; their features are: %s", name, there
             )
 
-    def _parse(self, serialized: Any) -> Any:
-        spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in self._types.items()}
-        parsed = tf.io.parse_example(serialized, spec) if spec else {}
-        wanted = self._wanted.plain
-        return serialized, {
-            "plain": {name: (parsed[name].row_splits, parsed[name].values) for name in wanted},
-            "columns": {
-                name: _distinct(parsed[name]) for name in self._wanted.slices if name in parsed
-            },
-        }
-
-    def _batch(self, serialized: Any, parsed: Any, start: int) -> ExampleBatch:
-        place = Place(start, int(serialized.shape[0]))
-        plain = {
-            name: Values(splits.numpy(), values.numpy())
-            for name, (splits, values) in parsed["plain"].items()
-        }
-        wanted = self._wanted
-        return ExampleBatch(
-            start,
-            place.size,
-            serialized.numpy() if wanted.serialized else None,
-            {name: place.labels(name, plain[name]) for name in wanted.labels},
-            {name: place.weights(name, plain[name]) for name in wanted.weights},
-            {name: place.numbers(name, plain[name]) for name in wanted.numbers}
-            | {name: place.names(name, plain[name]) for name in wanted.names},
-            {feature: feature.tensor(plain[feature.name], start) for feature in wanted.inputs},
-            {
-                name: Column(Values(splits.numpy(), ids).rows, ids.numpy(), _values(values.numpy()))
-                for name, (splits, ids, values) in parsed["columns"].items()
-            },
-        )
-
 
 def _compression(files: Sequence[Path]) -> str:
-    kinds = set()
-    for file in files:
-        with file.open("rb") as stream:
-            kinds.add("GZIP" if stream.read(2) == _GZIP_MAGIC else "")
+    kinds = {"GZIP" if tfrecord.is_compressed(file) else "" for file in files}
     if len(kinds) > 1:
         raise DataError(
             f"some of {', '.join(map(str, files))} are compressed and some aren't; expected one or "
@@ -220,14 +143,35 @@ def _compression(files: Sequence[Path]) -> str:
     return kinds.pop() if kinds else ""
 
 
-def _translated(dataset: Any, files: Sequence[str]) -> Iterator[Any]:
-    """Yield a dataset's elements; say what a broken file means."""
+def _records(files: Sequence[str], compression: str) -> Any:
+    # Two threads of its own instead of tf.data's search for a better number: a tenth less CPU.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.max_intra_op_parallelism = 1
+    options.threading.private_threadpool_size = 2
+    records = tf.data.TFRecordDataset(list(files), compression_type=compression)
+    return records.with_options(options)
+
+
+def translated(dataset: Iterable[Any], files: Sequence[str]) -> Iterator[Any]:
+    """Yield a dataset's elements.
+
+    Raises:
+        DataError: what TensorFlow raised means that a file is broken.
+    """
     iterator = iter(dataset)
     while True:
         try:
             element = next(iterator)
         except StopIteration:
             return
+        except UnicodeDecodeError as error:
+            # TensorFlow quotes the record, and its binding can't raise what isn't UTF-8.
+            said = error.object.decode("utf-8", errors="replace")
+            raise DataError(
+                f"the examples in {', '.join(files)} can't be read: {said[:500]}; expected "
+                "serialized tf.Examples"
+            ) from error
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             raise DataError(
                 f"the examples in {', '.join(files)} can't be read: {error.message}; a file is "
@@ -242,18 +186,6 @@ def _features(record: bytes) -> Mapping[str, Any]:
     except DecodeError as error:
         raise DataError(f"a record isn't a tf.Example: {error}") from error
     return features
-
-
-def _distinct(ragged: Any) -> Any:
-    """Return row splits, ids and distinct values: few cross from TensorFlow to Python."""
-    values, ids = tf.unique(ragged.values, tf.int64)
-    return ragged.row_splits, ids, values
-
-
-def _values(values: Array) -> list[SliceValue]:
-    if values.dtype == object:
-        return [value.decode("utf-8", "backslashreplace") for value in values]
-    return ["nan" if value != value else value for value in values.tolist()]
 
 
 def split_files(root: Path, patterns: Sequence[str]) -> list[Path]:

@@ -46,17 +46,30 @@ class _ScoreAccumulator:
         self._statistic = statistic
         counts = is_count(weighted=statistic.weighted, view=statistic.view)
         self._sums = KeyedSums(2 * (NUM_BUCKETS + 2), counts=counts)
+        # Of labels between 0 and 1, which aren't counted, but weighed.
+        self._fractions = KeyedSums(2 * (NUM_BUCKETS + 2), counts=False)
 
     def add(self, batch: Batch) -> None:
         seen = batch.seen(self._statistic.view, weighted=self._statistic.weighted)
+        sums = self._sums
+        if seen.has_fractions:
+            seen, sums = seen.split_fractions(), self._fractions
         cells = bucket_of(seen.predictions) * 2 + (seen.labels > 0.5)
-        self._sums.add(seen.slices, cells[seen.rows], gather(None, seen))
+        sums.add(seen.slices, cells[seen.rows], gather(None, seen))
 
     def merge(self, other: "_ScoreAccumulator", slices: Array, num_slices: int) -> None:
         self._sums.merge(other._sums, slices)
+        self._fractions.merge(other._fractions, slices)
 
     def result(self, num_slices: int) -> Scores:
         slices, cells, sums = self._sums.result()
+        fractions = self._fractions.result()
+        if len(fractions[0]):
+            slices, cells, sums = map(
+                np.concatenate, zip((slices, cells, sums), fractions, strict=True)
+            )
+            order = np.lexsort((cells, slices))
+            slices, cells, sums = slices[order], cells[order], sums[order]
         keys, starts = runs(slices * (NUM_BUCKETS + 2) + cells // 2)
         of_slice, buckets = np.divmod(keys, NUM_BUCKETS + 2)
         negatives, positives = (

@@ -34,9 +34,10 @@ class InputFeature:
             start: how many examples came before, for messages.
 
         Raises:
-            DataError: an example has another number of values, or values of another type.
+            DataError: an example has another number of values, values of another type, or one that
+                the input's type can't hold.
         """
-        values, lengths = self._cast(given.values), given.counts
+        values, lengths = self._cast(given, start), given.counts
         size = len(lengths)
         if self.shape in ((None,), (None, 1)):
             filled = np.zeros((size, int(lengths.max(initial=0))), values.dtype)
@@ -60,7 +61,8 @@ class InputFeature:
             )
         return values.reshape(size, *(length for length in self.shape if length is not None))
 
-    def _cast(self, values: Array) -> Array:
+    def _cast(self, given: Values, start: int) -> Array:
+        values = given.values
         is_text, takes_text = values.dtype == object, self.dtype == "string"
         whole = np.issubdtype(values.dtype, np.integer)
         if is_text != takes_text or not (is_text or whole or "float" in self.dtype):
@@ -68,7 +70,22 @@ class InputFeature:
                 f"the feature {self.name!r} holds {_kind(values)}; the model's input takes "
                 f"{self.dtype}"
             )
-        return values if is_text else values.astype(self.dtype, copy=False)
+        return values if is_text else self._cast_numbers(given, start)
+
+    def _cast_numbers(self, given: Values, start: int) -> Array:
+        """Return the numbers in the model's type; a float may be rounded, but nothing overflows."""
+        values = given.values
+        with np.errstate(over="ignore"):
+            cast = values.astype(self.dtype, copy=False)
+        is_float = "float" in self.dtype
+        lost = np.isinf(cast) & np.isfinite(values) if is_float else cast != values
+        if lost.any():
+            place = int(np.flatnonzero(lost)[0])
+            raise DataError(
+                f"example {start + int(given.rows[place]) + 1} has {values[place]} in the feature "
+                f"{self.name!r}; the model's input takes {self.dtype}, which can't hold it"
+            )
+        return cast
 
 
 def _kind(values: Any) -> str:

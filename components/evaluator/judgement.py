@@ -1,48 +1,30 @@
-"""Holds measurements against thresholds: one finding for each threshold and slice."""
+"""Holds measurements against thresholds: one finding for each threshold and slice.
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+Of a threshold on very many slices those that fail in the greatest `MAX_LISTED` are told one by one,
+then those that pass; one more finding says how many others failed, and one how many passed. The
+verdict is of all slices, listed or not.
+"""
 
-from components.evaluator import wording
-from components.evaluator.eval_config import EvalConfig, FirstRun
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+
+from components.evaluator.case import BASELINE, CANDIDATE, Case, MissingSlice, finite_or_none
 from components.evaluator.metric import Metric
-from components.evaluator.slice_key import SliceKey, describe
-from components.evaluator.tally import Measurements
-from components.evaluator.threshold import ChangeThreshold, Threshold, ValueThreshold
-from components.records import Bound, Finding
+from components.evaluator.slice_judgement import judge_slice
+from components.evaluator.slice_key import SlicingSpec
+from components.evaluator.threshold import Threshold
+from components.records import Finding
 
-MissingSlice = Literal["fail", "pass"]
-CANDIDATE = "candidate"
-BASELINE = "baseline"
+__all__ = ["BASELINE", "CANDIDATE", "Case", "MissingSlice", "finite_or_none", "judge"]
+
+MAX_LISTED = 1_000
+NOT_LISTED = "not_listed"
+"""The check of a finding about slices that aren't told one by one."""
+SLICE_MISSING = "slice_missing"
+"""The check of a finding about slices that no example belongs to; their any value is ``*``."""
 _REFUSED_FIRST_RUN = (
     "first_run is 'refuse'; evaluate with first_run 'bless', or let a person approve it"
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is judged.
-
-    Attributes:
-        config: with the thresholds.
-        measurements: of `CANDIDATE`, and of `BASELINE` if there is one.
-        baseline_title: how sentences call the baseline.
-        first_run: what holds without one.
-        missing_slice: what holds where no example belongs to a threshold's slices.
-    """
-
-    config: EvalConfig
-    measurements: Measurements
-    baseline_title: str
-    first_run: FirstRun
-    missing_slice: MissingSlice = "fail"
-
-    @property
-    def has_baseline(self) -> bool:
-        """Whether there is something to compare with."""
-        return BASELINE in self.measurements.models
 
 
 def judge(case: Case) -> tuple[Finding, ...]:
@@ -71,123 +53,49 @@ def _judge_threshold(
         for position, key in enumerate(case.measurements.slices)
         if spec is None or spec.matches(key)
     ]
-    for position in positions:
-        yield from _judge_slice(_Place(case, metric, position), threshold)
-    if not positions:
+    listed = positions
+    if len(positions) > MAX_LISTED:
+        listed = yield from _count_others(case, metric, positions, threshold)
+    for position in listed:
+        for verdict in judge_slice(case, metric, position, threshold):
+            yield verdict.tell()
+    for missing in _missing_specs(case, spec):
         yield Finding(
-            check="slice_missing",
+            check=SLICE_MISSING,
             passed=case.missing_slice == "pass",
             metric=metric.name,
-            slice=dict(spec.feature_values) if spec is not None else {},
-            message=f"{metric.title} must hold for the slices {spec or 'of slicing_specs'}, but no "
-            "example belongs to one",
+            slice=dict(dict.fromkeys(missing.features, "*"), **dict(missing.feature_values)),
+            message=f"{metric.title} must hold for the slices {missing}, but no example belongs to "
+            "one",
         )
 
 
-@dataclass(frozen=True)
-class _Place:
-    """One metric in one slice."""
+def _missing_specs(case: Case, wanted: SlicingSpec | None) -> list[SlicingSpec]:
+    """Return which of the slices that a threshold is for no example belongs to.
 
-    case: Case
-    metric: Metric
-    position: int
-
-    @property
-    def key(self) -> SliceKey:
-        return self.case.measurements.slices[self.position]
-
-    def value(self, model: str) -> float:
-        values = self.case.measurements.models[model].values[self.metric.name]
-        return float(values[self.position])
-
-    def undefined_sentence(self, model: str) -> str:
-        measurements, least = self.case.measurements, self.case.config.min_slice_size
-        count = int(measurements.num_examples[self.position])
-        not_finite = int(measurements.models[model].num_not_finite[self.position])
-        return wording.undefined_sentence(
-            self.metric.title,
-            self.key,
-            not_finite if self.metric.needs_predictions else 0,
-            too_small=(count, least) if self.key and count < least else None,
-        )
-
-    def finding(
-        self,
-        check: str,
-        message: str,
-        *,
-        passed: bool,
-        bound: Bound | None = None,
-        baseline: float | None = None,
-    ) -> Finding:
-        return Finding(
-            check=check,
-            passed=passed,
-            message=message,
-            metric=self.metric.name,
-            slice=dict(self.key),
-            observed=finite_or_none(self.value(CANDIDATE)),
-            bound=bound,
-            baseline=baseline,
-        )
+    They are its own, and those that slicing_specs makes within them: a misspelt one is no less
+    asked for.
+    """
+    made = [each for each in case.config.slicing_specs if wanted is None or wanted.includes(each)]
+    asked = made if wanted is None else dict.fromkeys([wanted, *made])
+    return [
+        spec for spec in asked if not any(spec.matches(key) for key in case.measurements.slices)
+    ]
 
 
-def _judge_slice(place: _Place, threshold: Threshold) -> Iterator[Finding]:
-    if threshold.value is not None:
-        yield _judge_value(place, threshold.value)
-    if threshold.change is not None:
-        if place.case.has_baseline:
-            yield _judge_change(place, threshold.change)
-        else:
-            yield _judge_first_run(place)
-
-
-def _judge_value(place: _Place, limits: ValueThreshold) -> Finding:
-    observed = place.value(CANDIDATE)
-    if math.isfinite(observed):
-        message = wording.value_sentence(place.metric.title, place.key, observed, limits)
-    else:
-        message = place.undefined_sentence(CANDIDATE)
-    return place.finding(
-        "value_threshold",
-        message,
-        passed=limits.passes(observed),
-        bound=Bound(limits.lower, limits.upper),
-    )
-
-
-def _judge_change(place: _Place, limits: ChangeThreshold) -> Finding:
-    observed, baseline = place.value(CANDIDATE), place.value(BASELINE)
-    title = place.case.baseline_title
-    if not math.isfinite(observed):
-        message = place.undefined_sentence(CANDIDATE)
-    elif not math.isfinite(baseline):
-        message = f"of the {title}: {place.undefined_sentence(BASELINE)}"
-    else:
-        message = wording.change_sentence(
-            place.metric.title, place.key, (observed, baseline), title, limits
-        )
-    return place.finding(
-        "change_threshold",
-        message,
-        passed=limits.passes(observed, baseline),
-        bound=limits.bound(baseline),
-        baseline=finite_or_none(baseline),
-    )
-
-
-def _judge_first_run(place: _Place) -> Finding:
-    """Without a baseline a change can't be judged, but a value that isn't there still fails."""
-    observed, case = place.value(CANDIDATE), place.case
-    if not math.isfinite(observed):
-        return place.finding("change_threshold", place.undefined_sentence(CANDIDATE), passed=False)
-    seen = f"{place.metric.title} {describe(place.key)} is {wording.numbers(observed)[0]}"
-    why = f"there is nothing to compare it with ({case.baseline_title})"
-    if case.first_run == "refuse":
-        return place.finding("change_threshold", f"{seen}; {why}", passed=False)
-    return place.finding("change_threshold", f"{seen}, not compared: {why}", passed=True)
-
-
-def finite_or_none(value: float) -> float | None:
-    """Return what a record may hold of a number."""
-    return value if math.isfinite(value) else None
+def _count_others(
+    case: Case, metric: Metric, positions: Sequence[int], threshold: Threshold
+) -> Generator[Finding, None, list[int]]:
+    """Judge all; yield what becomes of those that aren't listed, and return those that are."""
+    passed = {
+        position: [verdict.passed for verdict in judge_slice(case, metric, position, threshold)]
+        for position in positions
+    }
+    num_examples = case.measurements.num_examples.tolist()
+    order = sorted(positions, key=lambda each: (all(passed[each]), -num_examples[each], each))
+    others = Counter(each for position in order[MAX_LISTED:] for each in passed[position])
+    for has_passed, verb in ((False, "misses"), (True, "meets")):
+        if count := others[has_passed]:
+            message = f"{metric.title} {verb} its threshold in {count:,} more slice(s)"
+            yield Finding(NOT_LISTED, has_passed, f"{message}; the metrics' files have the values")
+    return sorted(order[:MAX_LISTED])

@@ -1,11 +1,11 @@
 """Reads `MetricsSpec`s: which metrics, in which variants, with which thresholds."""
 
 import itertools
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from components.errors import ConfigurationError
+from components.evaluator import strict_json
 from components.evaluator.batch import PLAIN, View
 from components.evaluator.metric import MacroAverage, Metric, Variant, make_metrics
 from components.evaluator.model_spec import ModelSpec
@@ -172,10 +172,8 @@ def _read_config(text: str, path: str) -> dict[str, Any]:
     stripped = text.strip()
     if not stripped:
         return {}
-    try:
-        value = json.loads(stripped if stripped.startswith("{") else "{" + stripped + "}")
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{path} is {text!r}, which isn't JSON: {error}") from error
+    braced = stripped if stripped.startswith("{") else "{" + stripped + "}"
+    value = strict_json.loads(braced, f"{path} is {text!r}, which")
     if not isinstance(value, dict):
         raise ConfigurationError(f"{path} is {text!r}; expected a JSON object")
     return value

@@ -21,6 +21,8 @@ class ModelSpec:
         label_keys: of a model with several outputs, (output, feature) pairs; likewise the others.
         prediction_keys: (output, name in the signature) pairs, where those differ.
         example_weight_keys: (output, feature) pairs.
+        preprocessing_function_names: signatures that make labels or weights of the examples. The
+            candidate's count: both models are measured against the same labels.
     """
 
     signature_name: str = DEFAULT_SIGNATURE
@@ -30,6 +32,7 @@ class ModelSpec:
     label_keys: tuple[tuple[str, str], ...] = ()
     prediction_keys: tuple[tuple[str, str], ...] = ()
     example_weight_keys: tuple[tuple[str, str], ...] = ()
+    preprocessing_function_names: tuple[str, ...] = ()
 
     def label_of(self, output: str) -> str:
         """Return the feature that holds an output's label."""
@@ -82,6 +85,7 @@ def _read(message: Any) -> ModelSpec:
         label_keys=_pairs(message.label_keys),
         prediction_keys=_pairs(message.prediction_keys),
         example_weight_keys=_pairs(message.example_weight_keys),
+        preprocessing_function_names=tuple(message.preprocessing_function_names),
     )
 
 

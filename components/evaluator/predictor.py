@@ -1,5 +1,6 @@
 """Asks a model for its predictions, in the session that TensorFlow Serving would run it in."""
 
+import functools
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -8,9 +9,10 @@ import numpy as np
 
 from components.errors import InvalidModelError, PredictionError
 from components.evaluator.exact_sum import Array
-from components.evaluator.example_reader import ExampleBatch
+from components.evaluator.example_parser import ExampleBatch
 from components.evaluator.input_feature import InputFeature
 from components.evaluator.model_spec import ModelSpec
+from components.evaluator.preprocessing import Preprocessing, find_preprocessing
 from components.saved_model.session import ServingSession, Signature
 
 _USUAL_OUTPUTS = ("scores", "logistic", "predictions", "probabilities")
@@ -35,6 +37,7 @@ class Predictor:
         self, name: str, directory: Any, spec: ModelSpec, outputs: Sequence[str] = ("",)
     ) -> None:
         self.name = name
+        self._spec, self._measured = spec, tuple(outputs)
         self._session = ServingSession(directory)
         try:
             self._signature = self._session.signature(spec.signature_name)
@@ -74,6 +77,24 @@ class Predictor:
             output: self._checked(answer[alias], alias, batch.size)
             for output, alias in self._outputs.items()
         }
+
+    @functools.cached_property
+    def preprocessing(self) -> Preprocessing:
+        """What of the labels and weights the model makes itself.
+
+        Raises:
+            InvalidModelError: it hasn't got the functions that its spec names.
+        """
+        return find_preprocessing(self.name, self._session, self._spec, self._measured)
+
+    def complete(self, batch: ExampleBatch) -> ExampleBatch:
+        """Return the batch with the labels and weights that the model makes; see `Preprocessing`.
+
+        Raises:
+            InvalidModelError: the model fails on these examples.
+            DataError: what it makes are no labels or weights.
+        """
+        return self.preprocessing.complete(batch, self._session)
 
     def close(self) -> None:
         """Free the model."""

@@ -10,9 +10,15 @@ import numpy as np
 
 from components.artifacts import RECORD_FILE
 from components.evaluator import wording
-from components.evaluator.judgement import BASELINE, CANDIDATE, Case
+from components.evaluator.judgement import BASELINE, CANDIDATE, SLICE_MISSING, Case
 from components.evaluator.metric import Metric
-from components.evaluator.report_metrics import METRICS_FILE, TABLE_FILE, values_of
+from components.evaluator.report_metrics import (
+    CHANGE,
+    METRICS_FILE,
+    TABLE_FILE,
+    estimates_of,
+    values_of,
+)
 from components.evaluator.report_panel import panels
 from components.evaluator.report_ranking import Ranking, rank
 from components.evaluator.slice_detail import choose_slice
@@ -37,6 +43,7 @@ class Value:
         baseline: likewise.
         change: with its sign; empty where there is none.
         passed: whether its thresholds hold; None without.
+        intervals: model or ``change`` → interval, of those that have one.
     """
 
     metric: str
@@ -44,6 +51,7 @@ class Value:
     baseline: str
     change: str
     passed: bool | None
+    intervals: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,10 @@ class Row:
         change: of the metric of the ranking, with its sign; empty where there is none.
         worse: how much worse it became by the metric of the ranking, 1 being the greatest change
             of all rows, from -1 (as much better) on; None where that isn't known.
+        whisker: where the interval of that begins and ends, within -1 and 1; None without.
+        is_sure: whether the change isn't chance: there is an interval without 0, or none was asked
+            for.
+        interval: of the change, for people; empty without.
     """
 
     name: str
@@ -66,6 +78,9 @@ class Row:
     values: tuple[Value, ...]
     change: str
     worse: float | None
+    whisker: tuple[float, float] | None
+    is_sure: bool
+    interval: str
 
 
 def write_report(case: Case, blessing: Blessing, directory: Path) -> None:
@@ -92,6 +107,7 @@ def write_report(case: Case, blessing: Blessing, directory: Path) -> None:
         num_failures=len(blessing.failures),
         findings=findings[:MAX_FINDINGS],
         num_findings=len(findings),
+        num_unjudged=sum(map(_is_unjudged, findings)),
         main=None if shown is None else table.row(shown, metrics),
         metrics=by_slice,
         ranking=table.ranking,
@@ -112,6 +128,12 @@ def _passed(findings: Sequence[Finding]) -> dict[tuple[SliceKey, str], bool]:
             place = tuple(sorted(finding.slice.items())), finding.metric
             passed[place] = passed.get(place, True) and finding.passed
     return passed
+
+
+def _is_unjudged(finding: Finding) -> bool:
+    """Return whether a threshold passed for want of a baseline, or of examples in its slices."""
+    compares_nothing = finding.check == "change_threshold" and finding.baseline is None
+    return finding.passed and (compares_nothing or finding.check == SLICE_MISSING)
 
 
 def _by_harm(findings: Sequence[Finding], case: Case, ranking: Ranking) -> list[Finding]:
@@ -143,9 +165,16 @@ class _Table:
 
     @cached_property
     def greatest(self) -> float:
-        """The greatest change of the rows that are shown: bars are measured by it."""
-        changes = map(self.ranking.worsening, self.ranking.positions[:MAX_SLICES])
-        return max((abs(change) for change in changes if change is not None), default=0.0)
+        """The greatest change of the rows that are shown: bars are measured by it.
+
+        Or the end of an interval, if that isn't far more.
+        """
+        shown = self.ranking.positions[:MAX_SLICES]
+        changes = [abs(each) for each in map(self.ranking.worsening, shown) if each is not None]
+        intervals = filter(None, map(self.ranking.worsening_interval, shown))
+        ends = [abs(end) for interval in intervals for end in interval]
+        greatest = max(changes, default=0.0)
+        return max(greatest, min(max(ends, default=0.0), 2 * greatest))
 
     def row(self, position: int, metrics: Sequence[Metric]) -> Row:
         """Return a slice."""
@@ -153,27 +182,47 @@ class _Table:
         worsening = ranking.worsening(position)
         share = worsening / self.greatest if worsening is not None and self.greatest > 0 else None
         values = {metric.name: self.value(metric, position) for metric in metrics}
-        ranked = ranking.metric is not None and ranking.metric.name in values
+        ranked = values.get(ranking.metric.name) if ranking.metric is not None else None
+        ends = ranking.worsening_interval(position)
+        whisker = None
+        if ends is not None and share is not None:
+            whisker = (_limited(ends[0] / self.greatest), _limited(ends[1] / self.greatest))
         return Row(
             name=describe(measurements.slices[position]).removeprefix("for "),
             num_examples=f"{int(measurements.num_examples[position]):,}",
             num_failures=int(ranking.num_failures[position]),
             values=tuple(values.values()),
-            change=values[ranking.metric.name].change if ranking.metric and ranked else "",
-            worse=None if share is None else min(1.0, max(-1.0, share)),
+            change="" if ranked is None else ranked.change,
+            worse=None if share is None else _limited(share),
+            whisker=whisker,
+            is_sure=ranking.estimates is None or (ends is not None and ends[0] * ends[1] > 0),
+            interval="" if ranked is None else ranked.intervals.get(CHANGE, ""),
         )
 
     def value(self, metric: Metric, position: int) -> Value:
         """Return a metric of a slice."""
         values = values_of(self.case, metric.name, position)
         candidate, baseline = values[CANDIDATE], values.get(BASELINE)
+        found = {
+            what: estimates.interval(position)
+            for what, estimates in estimates_of(self.case, metric).items()
+        }
         return Value(
             metric=metric.title,
             candidate=_text(candidate),
             baseline=_text(baseline),
             change=_signed(candidate, baseline),
             passed=self.passed.get((self.case.measurements.slices[position], metric.name)),
+            intervals={
+                what: wording.ends_of(interval, signed=what == CHANGE)
+                for what, interval in found.items()
+                if interval is not None
+            },
         )
+
+
+def _limited(share: float) -> float:
+    return min(1.0, max(-1.0, share))
 
 
 def _signed(candidate: float | None, baseline: float | None) -> str:

@@ -13,14 +13,14 @@ from components.evaluator.report_points import Distribution, Points
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_Draw = Callable[["Axes"], None]
+Draw = Callable[["Axes"], None]
 _INCHES = (5.0, 4.0)
-_TEXT, _CANDIDATE, _BASELINE, _NEGATIVE = "#010101", "#020202", "#030303", "#040404"
+TEXT, CANDIDATE, BASELINE, NEGATIVE = "#010101", "#020202", "#030303", "#040404"
 _COLOURS = {
-    _TEXT: "currentColor",
-    _CANDIDATE: "var(--candidate)",
-    _BASELINE: "var(--baseline)",
-    _NEGATIVE: "var(--negative)",
+    TEXT: "currentColor",
+    CANDIDATE: "var(--candidate)",
+    BASELINE: "var(--baseline)",
+    NEGATIVE: "var(--negative)",
 }
 """Colours that stand for those of the page."""
 _STYLE: dict[Any, Any] = {
@@ -28,10 +28,10 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "report",
     "font.size": 11.0,
     **dict.fromkeys(
-        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _TEXT
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), TEXT
     ),
 }
-_LINES = ((_CANDIDATE, 2.0, "-"), (_BASELINE, 1.5, "--"))
+_LINES = ((CANDIDATE, 2.0, "-"), (BASELINE, 1.5, "--"))
 """Colour, width and style: the candidate's, then the baseline's."""
 
 
@@ -49,7 +49,7 @@ def draw_roc(lines: Mapping[str, Points]) -> Markup:
         axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
         axes.legend(loc="lower right", frameon=False)
 
-    return _picture(draw, "ROC curve")
+    return make_picture(draw, "ROC curve")
 
 
 def draw_precision_recall(lines: Mapping[str, Points], share_of_positives: float) -> Markup:
@@ -61,12 +61,12 @@ def draw_precision_recall(lines: Mapping[str, Points], share_of_positives: float
     """
 
     def draw(axes: "Axes") -> None:
-        axes.axhline(share_of_positives, color=_TEXT, alpha=0.4, linewidth=1, label="chance")
+        axes.axhline(share_of_positives, color=TEXT, alpha=0.4, linewidth=1, label="chance")
         _plot(axes, lines)
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="recall", ylabel="precision")
         axes.legend(loc="upper right", frameon=False)
 
-    return _picture(draw, "Precision-recall curve")
+    return make_picture(draw, "Precision-recall curve")
 
 
 def draw_calibration(lines: Mapping[str, Points]) -> Markup:
@@ -80,7 +80,7 @@ def draw_calibration(lines: Mapping[str, Points]) -> Markup:
         axes.set(xlabel="mean prediction", ylabel="mean label")
         axes.legend(loc="upper left", frameon=False)
 
-    return _picture(draw, "Calibration")
+    return make_picture(draw, "Calibration")
 
 
 def draw_distributions(spread: Mapping[str, Distribution]) -> Markup:
@@ -89,8 +89,8 @@ def draw_distributions(spread: Mapping[str, Distribution]) -> Markup:
     def draw(axes: "Axes") -> None:
         for number, (name, each) in enumerate(spread.items()):
             for label, shares, colour in (
-                ("label 0", each.negatives, _NEGATIVE),
-                ("label 1", each.positives, _CANDIDATE),
+                ("label 0", each.negatives, NEGATIVE),
+                ("label 1", each.positives, CANDIDATE),
             ):
                 style = "--" if number else "-"
                 if not number:
@@ -104,7 +104,7 @@ def draw_distributions(spread: Mapping[str, Distribution]) -> Markup:
         axes.set(xlabel="prediction", ylabel="share of the label's examples")
         axes.legend(loc="upper right", frameon=False)
 
-    return _picture(draw, "Distribution of predictions")
+    return make_picture(draw, "Distribution of predictions")
 
 
 def _last_occupied(spread: Mapping[str, Distribution]) -> float:
@@ -117,7 +117,7 @@ def _last_occupied(spread: Mapping[str, Distribution]) -> float:
 
 
 def _diagonal(axes: "Axes", low: float, high: float, label: str) -> None:
-    axes.plot([low, high], [low, high], color=_TEXT, alpha=0.4, linewidth=1, label=label)
+    axes.plot([low, high], [low, high], color=TEXT, alpha=0.4, linewidth=1, label=label)
 
 
 def _plot(axes: "Axes", lines: Mapping[str, Points], marker: str | None = None) -> None:
@@ -128,17 +128,24 @@ def _plot(axes: "Axes", lines: Mapping[str, Points], marker: str | None = None) 
         )  # fmt: skip
 
 
-def _picture(draw: _Draw, title: str) -> Markup:
+def make_picture(draw: Draw, title: str, inches: tuple[float, float] = _INCHES) -> Markup:
+    """Return what `draw` draws, in `TEXT`, `CANDIDATE`, `BASELINE` and `NEGATIVE`.
+
+    Args:
+        draw: what to do with the axes.
+        title: for screen readers.
+        inches: width and height.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_INCHES, layout="constrained")
+        figure = Figure(figsize=inches, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color=_TEXT, alpha=0.12)
+        axes.grid(color=TEXT, alpha=0.12)
         axes.set_axisbelow(True)
         draw(axes)
         file = io.StringIO()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.evaluator.confidence import Estimates
 from components.evaluator.exact_sum import Array
 from components.evaluator.judgement import BASELINE, CANDIDATE, Case
 from components.evaluator.metric import Metric
@@ -24,6 +25,7 @@ class Ranking:
         metric: what else they are ranked by; None where no threshold says which way is worse.
         higher_is_better: which way of it is better.
         change: of it, candidate - baseline, `(num_slices,)`; None without a baseline.
+        estimates: the same with intervals; None where none were asked for.
     """
 
     positions: Sequence[int]
@@ -31,6 +33,7 @@ class Ranking:
     metric: Metric | None
     higher_is_better: bool
     change: Array | None
+    estimates: Estimates | None = None
 
     def worsening(self, position: int) -> float | None:
         """Return how much worse a slice became, negative if it is better; None if unknown."""
@@ -38,6 +41,14 @@ class Ranking:
             return None
         change = float(self.change[position])
         return -change if self.higher_is_better else change
+
+    def worsening_interval(self, position: int) -> tuple[float, float] | None:
+        """Return between what that lies with 95 % confidence; None where it can't be told."""
+        interval = self.estimates.interval(position) if self.estimates is not None else None
+        if interval is None:
+            return None
+        ends = (interval.lower, interval.upper)
+        return (-ends[1], -ends[0]) if self.higher_is_better else ends
 
 
 def rank(case: Case, findings: Sequence[Finding]) -> Ranking:
@@ -51,17 +62,24 @@ def rank(case: Case, findings: Sequence[Finding]) -> Ranking:
     failures = Counter(_key(finding) for finding in findings if not finding.passed)
     num_failures = np.array([failures[key] for key in slices], np.int64)
     metric, is_better = _metric(case)
-    change, harm = None, np.zeros(len(slices))
+    change, estimates, harm = None, None, np.zeros(len(slices))
     if metric is not None:
         values = case.measurements.models[CANDIDATE].values[metric.name]
         if case.has_baseline:
             change = values - case.measurements.models[BASELINE].values[metric.name]
+            if case.intervals is not None:
+                estimates = case.intervals.of_change(metric, CANDIDATE, BASELINE)
         harm = (values if change is None else change) * (-1.0 if is_better else 1.0)
     harm = np.where(np.isfinite(harm), harm, -np.inf)
     # By failures, then by harm, both descending; equal ones as they were.
     order = np.lexsort((np.arange(len(slices)), -harm, -num_failures)).tolist()
     return Ranking(
-        [each for each in order if slices[each]], num_failures, metric, is_better, change
+        [each for each in order if slices[each]],
+        num_failures,
+        metric,
+        is_better,
+        change,
+        estimates,
     )
 
 

@@ -38,6 +38,10 @@ class SlicingSpec:
         values = dict(key)
         return all(is_text_of(text, values[name]) for name, text in self.feature_values)
 
+    def includes(self, other: "SlicingSpec") -> bool:
+        """Return whether this specification would make every slice that the other makes."""
+        return self.features == other.features and {*self.feature_values} <= {*other.feature_values}
+
     def __str__(self) -> str:
         required = dict(self.feature_values)
         return ", ".join(f"{name}={required.get(name, '*')}" for name in self.features) or "overall"
@@ -66,7 +70,5 @@ def describe(key: SliceKey) -> str:
 def sort_key(key: SliceKey) -> Any:
     """Order slices: overall first, then by features, numbers by size before texts."""
     names = tuple(name for name, _ in key)
-    values = tuple(
-        (1, 0.0, value) if isinstance(value, str) else (0, float(value), "") for _, value in key
-    )
+    values = tuple((1, 0, value) if isinstance(value, str) else (0, value, "") for _, value in key)
     return (len(names), names, values)

@@ -98,7 +98,10 @@ class Confusion:
 
 
 class _ConfusionAccumulator:
-    """Counts by slice, number of thresholds that a prediction is above, and label."""
+    """Counts by slice, number of thresholds that a prediction is above, and label.
+
+    Batches with labels between 0 and 1 are added up apart: they aren't counted, but weighed.
+    """
 
     def __init__(self, statistic: Confusion) -> None:
         self._statistic = statistic
@@ -107,16 +110,23 @@ class _ConfusionAccumulator:
         self._totals: Totals = (
             Counts() if is_count(weighted=statistic.weighted, view=statistic.view) else ExactSums()
         )
+        self._fractions = ExactSums()
 
     def add(self, batch: Batch) -> None:
         seen = batch.seen(self._statistic.view, weighted=self._statistic.weighted)
+        if seen.has_fractions:
+            self._add(seen.split_fractions(), self._fractions)
+        else:
+            self._add(seen, self._totals)
+
+    def _add(self, seen: Batch, totals: Totals) -> None:
         if len(self._thresholds) == 1:
             above = (seen.predictions > self._thresholds[0]).astype(np.int64)
         else:
             numbers = np.where(np.isnan(seen.predictions), -np.inf, seen.predictions)
             above = np.searchsorted(self._thresholds, numbers, side="left")
         cells = 2 * above + (seen.labels > 0.5)
-        self._totals.add(
+        totals.add(
             seen.slices * self._width + cells[seen.rows],
             weigh(None, seen),
             seen.num_slices * self._width,
@@ -126,10 +136,12 @@ class _ConfusionAccumulator:
     def merge(self, other: "_ConfusionAccumulator", slices: Array, num_slices: int) -> None:
         positions = (slices[:, None] * self._width + np.arange(self._width)).ravel()
         self._totals.add_totals(other._totals, positions, num_slices * self._width)
+        self._fractions.add_totals(other._fractions, positions, num_slices * self._width)
 
     def result(self, num_slices: int) -> Array:
         size = num_slices * self._width
-        cells = self._totals.result(size).reshape(num_slices, self._width // 2, 2)
+        sums = self._totals.result(size) + self._fractions.result(size)
+        cells = sums.reshape(num_slices, self._width // 2, 2)
         positive = np.cumsum(cells[:, ::-1], axis=1)[:, -2::-1]
         negative = np.cumsum(cells, axis=1)[:, :-1]
         return np.stack(

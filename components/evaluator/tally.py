@@ -15,6 +15,8 @@ from components.evaluator import term
 from components.evaluator.batch import Batch
 from components.evaluator.exact_sum import Array
 from components.evaluator.metric import Metric
+from components.evaluator.resample_tally import ResampleTally
+from components.evaluator.resampling import Resampling
 from components.evaluator.slice_detail import Detail, choose_slice, select
 from components.evaluator.slice_key import SliceKey, sort_key
 from components.evaluator.statistic import Accumulator, Statistic, Sum
@@ -46,11 +48,13 @@ class Truth:
         labels: output → `(num_examples,)` or `(num_examples, num_classes)`, float64.
         weights: output → `(num_examples,)`, float64, or None.
         features: feature → `(num_examples,)`.
+        start: how many examples come before the batch, in all files.
     """
 
     labels: Mapping[str, Array]
     weights: Mapping[str, Array | None]
     features: Mapping[str, Array] = field(default_factory=dict)
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,16 @@ class Measured:
         plots: metric name → JSON value for each slice, None where it isn't defined.
         detail: of the slice that `slice_detail.choose_slice` chooses, what pictures are drawn from;
             empty where it has too few examples or a prediction is NaN or infinite.
+        samples: metric name → `(num_slices, 20)`, float64: the metric in samples of the examples,
+            the same for all models; NaN where it isn't defined. Of metrics that have intervals, if
+            there was a resampling.
     """
 
     values: Mapping[str, Array]
     num_not_finite: Array
     plots: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     detail: Detail = field(default_factory=dict)
+    samples: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,16 @@ class Tally:
         metrics: what shall be computed.
         models: names of the models that are measured.
         min_slice_size: smaller slices get NaN, all examples excepted.
+        resampling: how samples are drawn, for intervals; None draws none.
     """
 
     def __init__(
-        self, metrics: Sequence[Metric], models: Sequence[str], *, min_slice_size: int = 0
+        self,
+        metrics: Sequence[Metric],
+        models: Sequence[str],
+        *,
+        min_slice_size: int = 0,
+        resampling: Resampling | None = None,
     ) -> None:
         self._metrics = tuple(metrics)
         self._min_slice_size = min_slice_size
@@ -112,6 +126,7 @@ class Tally:
         self._accumulators: dict[str, dict[_Key, Accumulator]] = {
             model: {key: key[1].accumulator() for key in wanted} for model in models
         }
+        self._resampled = None if resampling is None else ResampleTally(resampling, metrics, models)
 
     def add(
         self,
@@ -131,8 +146,8 @@ class Tally:
             DataError: more slices than can be held.
         """
         slices = self._positions(membership.keys)[membership.positions]
-        for model, accumulators in self._accumulators.items():
-            batches = {
+        batches = {
+            model: {
                 output: Batch(
                     truth.labels[output],
                     predictions[model][output],
@@ -144,8 +159,22 @@ class Tally:
                 )
                 for output in self._outputs
             }
+            for model in self._accumulators
+        }
+        for model, accumulators in self._accumulators.items():
             for (output, _), accumulator in accumulators.items():
-                accumulator.add(batches[output])
+                accumulator.add(batches[model][output])
+        if self._resampled is not None:
+            self._resampled.add(batches, truth.start)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the metrics behind: what is unpickled can be merged, and only that measures."""
+        return {
+            **self.__dict__,
+            "_metrics": (),
+            "_last_keys": [],
+            "_last_positions": np.zeros(0, np.int64),
+        }
 
     def merge(self, other: Self) -> None:
         """Add what another tally of the same metrics and models has seen."""
@@ -153,6 +182,8 @@ class Tally:
         for model, accumulators in self._accumulators.items():
             for key, accumulator in accumulators.items():
                 accumulator.merge(other._accumulators[model][key], positions, len(self._slices))
+        if self._resampled is not None and other._resampled is not None:
+            self._resampled.merge(other._resampled, positions, len(self._slices))
 
     def measure(self) -> Measurements:
         """Compute the metrics."""
@@ -167,30 +198,27 @@ class Tally:
         )
         shown = choose_slice(keys, num_examples)
         models = {
-            model: self._measure(accumulators, order, too_small, shown)
-            for model, accumulators in self._accumulators.items()
+            model: self._measure(model, order, too_small, shown) for model in self._accumulators
         }
         return Measurements(tuple(keys), num_examples, models)
 
-    def _measure(
-        self,
-        accumulators: Mapping[_Key, Accumulator],
-        order: Array,
-        too_small: Array,
-        shown: int | None,
-    ) -> Measured:
-        results = {key: sums.result(len(order)) for key, sums in accumulators.items()}
+    def _measure(self, model: str, order: Array, too_small: Array, shown: int | None) -> Measured:
+        results = {key: sums.result(len(order)) for key, sums in self._accumulators[model].items()}
         not_finite = {
             output: results[output, _NUM_NOT_FINITE][order].astype(np.int64)
             for output in self._outputs
         }
         values: dict[str, Array] = {}
         plots: dict[str, Sequence[Any]] = {}
+        samples = self._samples(model, results)
         for metric in self._metrics:
             inputs = (results[metric.output, each] for each in metric.statistics)
             computed = metric.compute(*inputs)
             broken = not_finite[metric.output] > 0
             undefined = too_small | (broken & metric.needs_predictions)
+            if metric.name in samples:
+                known = samples[metric.name][order]
+                samples[metric.name] = np.where(undefined[:, None], np.nan, known)
             if metric.is_plot:
                 plots[metric.name] = [
                     None if nothing else computed[position]
@@ -199,9 +227,15 @@ class Tally:
             else:
                 values[metric.name] = np.where(undefined, np.nan, computed[order])
         spoilt = sum(not_finite.values(), np.zeros(len(order), np.int64))
-        if shown is None or too_small[shown] or spoilt[shown]:
-            return Measured(values, spoilt, plots)
-        return Measured(values, spoilt, plots, select(results, int(order[shown])))
+        detail: Detail = {}
+        if not (shown is None or too_small[shown] or spoilt[shown]):
+            detail = select(results, int(order[shown]))
+        return Measured(values, spoilt, plots, detail, samples)
+
+    def _samples(self, model: str, results: Mapping[_Key, Any]) -> dict[str, Array]:
+        if self._resampled is None:
+            return {}
+        return self._resampled.measure(self._metrics, model, results, len(self._slices))
 
     def _positions(self, keys: Sequence[SliceKey]) -> Array:
         """Return the slices' numbers here; of a list that was seen before only what is new."""

@@ -31,16 +31,6 @@ def prediction(batch: Batch) -> Array:
     return batch.predictions
 
 
-def squared_label(batch: Batch) -> Array:
-    """Return y²."""
-    return _floats(np.square(batch.labels))
-
-
-def squared_prediction(batch: Batch) -> Array:
-    """Return p²."""
-    return _floats(np.square(batch.predictions))
-
-
 def label_times_prediction(batch: Batch) -> Array:
     """Return y · p."""
     return _floats(batch.labels * batch.predictions)
@@ -87,6 +77,10 @@ def log_loss(batch: Batch) -> Array:
     3 leaves out the latter; it matters only where a model is certain and wrong (15.4 against 16.1).
     """
     clipped = np.clip(batch.predictions.astype(np.float32), _EPSILON, np.float32(1) - _EPSILON)
+    if batch.has_fractions:
+        labels = batch.labels.astype(np.float32)
+        rest = (np.float32(1) - labels) * np.log(np.float32(1) - clipped + _EPSILON)
+        return _floats(-(labels * np.log(clipped + _EPSILON) + rest))
     hit = np.where(batch.labels > 0.5, clipped, np.float32(1) - clipped)
     return _floats(-np.log(hit + _EPSILON))
 
@@ -119,14 +113,20 @@ def hits_class(batch: Batch) -> Array:
 
 @dataclass(frozen=True)
 class HitsTopK:
-    """1 where the label's class is among the `k` highest; equals share a place, as in Keras."""
+    """1 where the label's class is among the `k` highest; equals share a place, as in Keras.
+
+    A class that the model doesn't have is none of them.
+    """
 
     k: int
 
     def __call__(self, batch: Batch) -> Array:
         """Return the hits."""
-        own = np.take_along_axis(batch.predictions, batch.class_ids[:, None], axis=1)
-        return _floats((batch.predictions > own).sum(axis=1) < self.k)
+        last = batch.predictions.shape[1] - 1
+        known = np.minimum(batch.class_ids, last)
+        own = np.take_along_axis(batch.predictions, known[:, None], axis=1)
+        hits = (batch.predictions > own).sum(axis=1) < self.k
+        return _floats(hits & (batch.class_ids <= last))
 
 
 def _floats(values: Any) -> Array:

@@ -15,9 +15,11 @@ _log = logging.getLogger(__name__)
 def log_verdict(blessing: Blessing) -> None:
     """Log the thresholds, those that failed first, then the verdict and the reasons."""
     ordered = sorted(blessing.findings, key=lambda finding: finding.passed)
+    with_intervals = any(finding.interval is not None for finding in ordered[:_MAX_ROWS])
+    headers = ["", "check", "metric", "slice", "value", "bound", "baseline", "interval"]
     table = tabulate.tabulate(
-        [_row(finding) for finding in ordered[:_MAX_ROWS]],
-        headers=["", "check", "metric", "slice", "value", "bound", "baseline"],
+        [_row(finding)[: len(headers) - (not with_intervals)] for finding in ordered[:_MAX_ROWS]],
+        headers=headers if with_intervals else headers[:-1],
         tablefmt="simple",
         disable_numparse=True,
     )
@@ -39,11 +41,18 @@ def _row(finding: Finding) -> list[str]:
         _number(finding.observed),
         _bound(finding.bound),
         _number(finding.baseline),
+        _interval(finding.interval),
     ]
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else numbers(value)[0]
+
+
+def _interval(interval: Bound | None) -> str:
+    if interval is None or interval.lower is None or interval.upper is None:
+        return ""
+    return " to ".join(numbers(interval.lower, interval.upper))
 
 
 def _bound(bound: Bound | None) -> str:

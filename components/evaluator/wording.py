@@ -1,5 +1,6 @@
 """Says in one sentence what a threshold and a number come to."""
 
+from components.evaluator.interval import Interval
 from components.evaluator.slice_key import SliceKey, describe
 from components.evaluator.threshold import ChangeThreshold, ValueThreshold
 
@@ -16,17 +17,41 @@ def numbers(*values: float) -> list[str]:
     return [repr(value) for value in values]
 
 
-def value_sentence(title: str, key: SliceKey, observed: float, threshold: ValueThreshold) -> str:
-    """Say how a value stands to its bounds, for instance «AUC overall is 0.612, below …»."""
+def value_sentence(
+    title: str,
+    key: SliceKey,
+    observed: float,
+    threshold: ValueThreshold,
+    interval: Interval | None = None,
+) -> str:
+    """Say how a value stands to its bounds, for instance «AUC overall is 0.612, below …».
+
+    Args:
+        title: of the metric.
+        key: of the slice.
+        observed: the value.
+        threshold: what is wanted; with a confidence, of all of the interval.
+        interval: of the value; None if there is none.
+    """
     lower, upper = threshold.lower, threshold.upper
     where = describe(key)
+    around = "" if interval is None else f" ({interval.percentage} interval {ends_of(interval)})"
     if lower is not None and observed < lower:
         seen, bound = numbers(observed, lower)
-        return f"{title} {where} is {seen}, below the bound {bound}"
+        return f"{title} {where} is {seen}{around}, below the bound {bound}"
     if upper is not None and observed > upper:
         seen, bound = numbers(observed, upper)
-        return f"{title} {where} is {seen}, above the bound {bound}"
-    return f"{title} {where} is {numbers(observed)[0]}; it must be {_range(lower, upper)}"
+        return f"{title} {where} is {seen}{around}, above the bound {bound}"
+    if interval is not None and threshold.confidence is not None:
+        its = f"{title} {where} is {numbers(observed)[0]}, but its {interval.percentage} interval"
+        if lower is not None and interval.lower < lower:
+            end, bound = numbers(interval.lower, lower)
+            return f"{its} goes down to {end}, below the bound {bound}"
+        if upper is not None and interval.upper > upper:
+            end, bound = numbers(interval.upper, upper)
+            return f"{its} goes up to {end}, above the bound {bound}"
+    wanted = _range(lower, upper) + _surely(threshold.confidence)
+    return f"{title} {where} is {numbers(observed)[0]}{around}; it must be {wanted}"
 
 
 def change_sentence(
@@ -35,6 +60,9 @@ def change_sentence(
     pair: tuple[float, float],
     baseline_title: str,
     threshold: ChangeThreshold,
+    interval: Interval | None = None,
+    *,
+    is_sure: bool = True,
 ) -> str:
     """Say how a metric changed, and what is wanted.
 
@@ -44,6 +72,8 @@ def change_sentence(
         pair: the candidate's value and the baseline's.
         baseline_title: for instance ``live version 7``.
         threshold: what is wanted.
+        interval: of the change, or, if only that is limited, of the relative change.
+        is_sure: whether all of the interval is what is wanted.
     """
     observed, baseline = pair
     now, before = numbers(observed, baseline)
@@ -52,14 +82,16 @@ def change_sentence(
     else:
         verb = "rose" if observed > baseline else "fell"
         moved = f"{verb} from {before} ({baseline_title}) to {now}"
+    if interval is not None:
+        moved += f" ({_range_of_change(interval, is_relative=threshold.absolute is None)})"
     limits = _limits(threshold)
     passed = threshold.passes(observed, baseline)
     if len(limits) == 1 and not passed and (observed > baseline) != threshold.higher_is_better:
         how = _too_far(threshold)
         if how is not None and observed != baseline:
             return f"{title} {describe(key)} {moved}, more than the allowed {how}"
-    joined = " and ".join(limits)
-    return f"{title} {describe(key)} {moved}{';' if passed else ', but'} it {joined}"
+    joined = " and ".join(limits) + _surely(threshold.confidence)
+    return f"{title} {describe(key)} {moved}{';' if passed and is_sure else ', but'} it {joined}"
 
 
 def undefined_sentence(
@@ -79,8 +111,49 @@ def undefined_sentence(
         plural = "predictions are" if num_not_finite > 1 else "prediction is"
         reason = f"{num_not_finite} {plural} NaN or infinite"
     else:
-        reason = "it isn't defined for these examples, for instance because all are of one class"
+        reason = (
+            "it isn't defined for these examples, for instance because all are of one class or "
+            "weigh nothing, or numbers that are added up are beyond 1e33"
+        )
     return f"{title} {describe(key)} has no value, so it meets no threshold: {reason}"
+
+
+def undecided_sentence(sentence: str, num_examples: int, *, is_varied: bool, decides: bool) -> str:
+    """Say that there is no interval where a threshold has a confidence.
+
+    Args:
+        sentence: about the value.
+        num_examples: of the slice.
+        is_varied: whether samples of it differ, if there are enough.
+        decides: whether the value alone decides.
+    """
+    its = f"its {num_examples:,} examples"
+    why = f"{its} are too few to tell" if is_varied else f"all samples of {its} agree"
+    return f"{sentence}; {why}, so the value alone decided" if decides else f"{sentence}, but {why}"
+
+
+def ends_of(interval: Interval, *, signed: bool = False) -> str:
+    """Return for instance «0.701 to 0.720», or with signs «−0.002 to +0.010»."""
+    ends = (interval.lower, interval.upper)
+    texts = numbers(*ends)
+    if signed:  # and as far from 0 as the numbers are
+        texts = numbers(*map(abs, ends), 0.0)[:2]
+        texts = [("−" if end < 0 else "+") + text for end, text in zip(ends, texts, strict=True)]
+    return " to ".join(texts)
+
+
+def _range_of_change(interval: Interval, *, is_relative: bool) -> str:
+    ends = ends_of(interval, signed=True)
+    if is_relative:
+        ends = " to ".join(
+            f"{end * 100:+.3g} %".replace("-", "−") for end in (interval.lower, interval.upper)
+        )
+    of_what = "relative change" if is_relative else "change"
+    return f"{interval.percentage} interval of the {of_what} {ends}"
+
+
+def _surely(confidence: float | None) -> str:
+    return "" if confidence is None else f" with {confidence * 100:.10g} % confidence"
 
 
 def _range(lower: float | None, upper: float | None) -> str:

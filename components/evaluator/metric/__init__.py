@@ -1,6 +1,7 @@
 """The metrics by the class names of TFMA and Keras, each computed from statistics."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,7 +102,7 @@ def make_metrics(
     settings = read_settings(class_name, kind, config)
     variant = _with_own_view(class_name, settings, variant)
     _check_applies(class_name, kind, variant)
-    made = _make(kind, settings, variant)
+    made, view = _make(kind, settings, variant), variant.view
     for suffix, computation in made.items():
         ending, _, own = suffix.partition(" (")
         base_name = str(config.get("name") or kind.name) + ending
@@ -121,8 +122,11 @@ def make_metrics(
             is_plot=kind.is_plot,
             features=computation.features,
             query_key=variant.query_key,
-            lowest=kind.lowest,
+            least_classes=computation.least_classes,
+            lowest=0 if kind.is_count and not variant.weighted else kind.lowest,
             highest=kind.highest,
+            has_interval=not (kind.is_size or kind.is_plot or kind.needs_query),
+            is_rate=kind.is_rate and not (variant.weighted or variant.macro or view.class_weights),
         )
 
 
@@ -143,6 +147,13 @@ def _with_own_view(class_name: str, settings: Mapping[str, Any], variant: Varian
 
 
 def _check_applies(class_name: str, kind: Kind, variant: Variant) -> None:
+    factors = [factor for _, factor in variant.view.class_weights]
+    factors += variant.macro.weights if variant.macro else ()
+    if not all(0 <= factor < math.inf for factor in factors):
+        raise ConfigurationError(
+            f"{class_name} is aggregated with the class_weights {factors}; expected each to be 0 "
+            "or more, and finite"
+        )
     if (variant.macro or not variant.view.is_plain) and not kind.has_views:
         raise ConfigurationError(
             f"binarize and aggregate don't apply to {class_name}; put it into metrics_specs of "

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from components.errors import ConfigurationError
 from components.evaluator.exact_sum import Array
 from components.evaluator.metric.kind import (
     Asked,
@@ -52,11 +51,16 @@ def _f_beta(beta: float) -> Formula:
     return lambda tn, fp, fn, tp: divide((1 + square) * tp, (1 + square) * tp + square * fn + fp)
 
 
+def _count(cell: int) -> Formula:
+    """Return one of the four; NaN where no example weighs anything, for 0 would look perfect."""
+    return lambda *cells: np.where(sum(cells) > 0, cells[cell], np.nan)
+
+
 FORMULAS: Mapping[str, tuple[str, Formula]] = {
-    "TruePositives": ("true_positives", lambda tn, fp, fn, tp: tp),
-    "TrueNegatives": ("true_negatives", lambda tn, fp, fn, tp: tn),
-    "FalsePositives": ("false_positives", lambda tn, fp, fn, tp: fp),
-    "FalseNegatives": ("false_negatives", lambda tn, fp, fn, tp: fn),
+    "TruePositives": ("true_positives", _count(3)),
+    "TrueNegatives": ("true_negatives", _count(0)),
+    "FalsePositives": ("false_positives", _count(1)),
+    "FalseNegatives": ("false_negatives", _count(2)),
     "Precision": ("precision", lambda tn, fp, fn, tp: divide(tp, tp + fp)),
     "Recall": ("recall", lambda tn, fp, fn, tp: divide(tp, tp + fn)),
     "Specificity": ("specificity", lambda tn, fp, fn, tp: divide(tn, tn + fp)),
@@ -118,18 +122,18 @@ def accuracy(tn: Array, fp: Array, fn: Array, tp: Array) -> Array:
     return divide(tp + tn, tp + tn + fp + fn)
 
 
-def _at_one_threshold(formula: Formula) -> Callable[[Asked], Computation]:
-    """Return a maker of what is computed at one threshold."""
+def _at_thresholds(formula: Formula) -> Callable[[Asked], Mapping[str, Computation]]:
+    """Return a maker of what is computed at one threshold, or at each of several."""
 
-    def make(asked: Asked) -> Computation:
+    def make(asked: Asked) -> Mapping[str, Computation]:
         thresholds = read_thresholds(asked.settings) or (_default(asked),)
-        if len(thresholds) > 1:
-            raise ConfigurationError(
-                f"thresholds is {list(thresholds)}; expected one number, for instance 0.5: give "
-                "each threshold a metric of its own, with a name"
-            )
         statistic = Confusion(thresholds, asked.weighted, asked.view)
-        return Computation((statistic,), lambda cells: formula(*cells[:, 0].T))
+        return {
+            f"@{threshold:.10g}" if len(thresholds) > 1 else "": Computation(
+                (statistic,), _at(position, formula)
+            )
+            for position, threshold in enumerate(thresholds)
+        }
 
     return make
 
@@ -139,9 +143,9 @@ def _default(asked: Asked) -> float:
     return DEFAULT_THRESHOLD if asked.view.top_k is None else -math.inf
 
 
-def _f_beta_score(asked: Asked) -> Computation:
+def _f_beta_score(asked: Asked) -> Mapping[str, Computation]:
     beta = read_number(asked.settings, "beta", least=1e-6, most=1e6)
-    return _at_one_threshold(_f_beta(beta))(asked)
+    return _at_thresholds(_f_beta(beta))(asked)
 
 
 def _fairness(asked: Asked) -> Mapping[str, Computation]:
@@ -187,8 +191,9 @@ def _matrices(asked: Asked) -> Computation:
     return Computation((statistic,), compute)
 
 
+_COUNTS = frozenset(FORMULAS[name][0] for name in list(FORMULAS)[:4])
 _RANGES = {
-    **{FORMULAS[name][0]: (-math.inf, math.inf) for name in list(FORMULAS)[:4]},
+    **dict.fromkeys(_COUNTS, (-math.inf, math.inf)),
     "prevalence_threshold": (-math.inf, math.inf),
     "matthews_correlation_coefficient": (-1.0, 1.0),
     "informedness": (-1.0, 1.0),
@@ -204,12 +209,13 @@ def _kind(name: str, formula: Formula, range_of: str = "") -> Kind:
     lowest, highest = _RANGES.get(range_of or name, (0.0, 1.0))
     return Kind(
         name,
-        _at_one_threshold(formula),
+        _at_thresholds(formula),
         {"thresholds": None, "top_k": None, "class_id": None},
         takes=Takes.PROBABILITIES,
         has_views=True,
         lowest=lowest,
         highest=highest,
+        is_count=(range_of or name) in _COUNTS,
     )
 
 
@@ -221,12 +227,13 @@ KINDS = {
     },
     "BinaryAccuracy": Kind(
         "binary_accuracy",
-        _at_one_threshold(accuracy),
+        _at_thresholds(accuracy),
         {"threshold": None, "top_k": None, "class_id": None},
         takes=Takes.PROBABILITIES,
         has_views=True,
         lowest=0,
         highest=1,
+        is_rate=True,
     ),
     "FBetaScore": Kind(
         "fbeta_score",

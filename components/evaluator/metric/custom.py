@@ -2,16 +2,17 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from components.errors import ConfigurationError, DataError
+from components.errors import ConfigurationError, DataError, UserCodeError
 from components.evaluator import term
 from components.evaluator.batch import Batch
-from components.evaluator.exact_sum import Array
+from components.evaluator.exact_sum import Array, ExactSums
 from components.evaluator.metric.kind import Asked, Computation, Kind, divide_unless_tiny
 from components.evaluator.statistic import Sum
 
@@ -22,7 +23,8 @@ def make_kind(module: str, name: str, config: Mapping[str, Any]) -> Kind:
     A function takes labels and predictions of a batch, `(num_examples,)` or
     `(num_examples, num_classes)`, and returns a number for each example, whose weighted mean is the
     metric. A class is a `keras.metrics.Metric` whose variables are sums, so that those of two
-    batches may be added.
+    batches may be added; it takes one number for each example as `(num_examples, 1)`, because most
+    of Keras' metrics take the last axis for that of the classes.
 
     Args:
         module: dotted, importable where the evaluation runs.
@@ -33,8 +35,7 @@ def make_kind(module: str, name: str, config: Mapping[str, Any]) -> Kind:
 
     def make(asked: Asked) -> Computation:
         if name[:1].isupper():
-            frozen = tuple(sorted((key, _frozen(value)) for key, value in arguments.items()))
-            state = KerasState(module, name, frozen, asked.weighted)
+            state = KerasState(module, name, json.dumps(arguments, sort_keys=True), asked.weighted)
             return Computation((state,), state.compute)
         if arguments:
             raise ConfigurationError(
@@ -45,10 +46,6 @@ def make_kind(module: str, name: str, config: Mapping[str, Any]) -> Kind:
         return Computation((values, Sum(term.count, asked.weighted)), divide_unless_tiny)
 
     return Kind(name, make, {key: None for key in arguments})
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def load(module: str, name: str) -> Any:
@@ -80,6 +77,7 @@ class Values:
         Raises:
             ConfigurationError: it isn't a function.
             DataError: it returns something else.
+            UserCodeError: it raises.
         """
         function = load(self.module, self.name)
         if not inspect.isfunction(function):
@@ -87,7 +85,14 @@ class Values:
                 f"{self.module}.{self.name} is {function!r}; expected a function of labels and "
                 "predictions, or the class of a Keras metric, whose name begins with a capital"
             )
-        values = np.asarray(function(batch.labels, batch.predictions), dtype=np.float64)
+        returned = _call(self, function, batch.labels, batch.predictions)
+        try:
+            values = np.asarray(returned, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"the metric {self.module}.{self.name} returned {returned!r}; expected a number "
+                "for each example"
+            ) from error
         if values.shape != (len(batch.labels),):
             raise DataError(
                 f"the metric {self.module}.{self.name} returned an array of shape {values.shape} "
@@ -105,13 +110,13 @@ class KerasState:
     Attributes:
         module: of the class.
         name: of the class.
-        arguments: for its constructor, sorted.
+        arguments: for its constructor, as JSON: hashable whatever is in them.
         weighted: by the examples' weights.
     """
 
     module: str
     name: str
-    arguments: tuple[tuple[str, Any], ...]
+    arguments: str = "{}"
     weighted: bool = False
 
     def new(self) -> Any:
@@ -121,7 +126,7 @@ class KerasState:
             ConfigurationError: it isn't a Keras metric, or doesn't take these arguments.
         """
         kind = load(self.module, self.name)
-        arguments = dict(self.arguments)
+        arguments = json.loads(self.arguments)
         if not inspect.isclass(kind) or not hasattr(kind, "update_state"):
             raise ConfigurationError(
                 f"{self.module}.{self.name} is {kind!r}; expected a subclass of "
@@ -129,7 +134,7 @@ class KerasState:
             )
         try:
             return kind(**arguments)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # Keras checks its arguments in many ways
             raise ConfigurationError(
                 f"the metric {self.module}.{self.name} can't be made with {arguments!r}: {error}"
             ) from error
@@ -146,45 +151,106 @@ class KerasState:
             if state.size and not np.isnan(state).all():
                 metric.reset_state()
                 _restore(metric, _state(metric) + state)
-                values[position] = float(np.asarray(metric.result()))
+                values[position] = self._number(_call(self, metric.result))
         return values
+
+    def _number(self, result: Any) -> float:
+        try:
+            return float(np.asarray(result))
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"the metric {self.module}.{self.name} is {result!r} for a slice; expected one "
+                "number, for instance by an average over classes"
+            ) from error
 
 
 class _KerasAccumulator:
+    """Sums by slice and number of the state: exact, so the same in any order of batches."""
+
     def __init__(self, statistic: KerasState) -> None:
-        self._weighted = statistic.weighted
+        self._statistic = statistic
         self._metric = statistic.new()
         self._metric.reset_state()
         self._initial = _state(self._metric)
-        self._sums: dict[int, Array] = {}
+        self._totals = ExactSums()
+        self._seen: set[int] = set()
 
     def add(self, batch: Batch) -> None:
-        seen = batch.seen(None, weighted=self._weighted)
+        seen = batch.seen(None, weighted=self._statistic.weighted)
         order = np.argsort(seen.slices, kind="stable")
         occurring, starts = np.unique(seen.slices[order], return_index=True)
-        for number, rows in zip(
-            occurring.tolist(), np.split(seen.rows[order], starts[1:]), strict=True
-        ):
-            self._metric.reset_state()
-            weights = None if seen.weights is None else seen.weights[rows]
-            self._metric.update_state(
-                seen.labels[rows], seen.predictions[rows], sample_weight=weights
-            )
-            self._add(number, _state(self._metric) - self._initial)
+        if not len(occurring):
+            return
+        changes = [
+            self._change(seen, rows) for rows in np.split(seen.rows[order], starts[1:].tolist())
+        ]
+        if seen.weights is not None:  # what weighs nothing isn't seen
+            weighing = seen.slices[seen.weights[seen.rows] != 0]
+            self._seen.update(np.unique(weighing).tolist())
+        else:
+            self._seen.update(occurring.tolist())
+        self._totals.add(
+            self._positions(occurring), np.concatenate(changes), seen.num_slices * self._size
+        )
 
     def merge(self, other: "_KerasAccumulator", slices: Array, num_slices: int) -> None:
-        for number, state in other._sums.items():
-            self._add(int(slices[number]), state)
+        self._totals.add_totals(other._totals, self._positions(slices), num_slices * self._size)
+        self._seen.update(slices[sorted(other._seen)].tolist())
 
     def result(self, num_slices: int) -> Array:
-        size = max((len(state) for state in self._sums.values()), default=0)
-        states = np.full((num_slices, size), np.nan)
-        for number, state in self._sums.items():
-            states[number] = state
-        return states
+        states = self._totals.result(num_slices * self._size).reshape(num_slices, self._size)
+        seen = np.zeros(num_slices, bool)
+        seen[sorted(self._seen)] = True
+        return np.where(seen[:, None], states, np.nan)
 
-    def _add(self, number: int, state: Array) -> None:
-        self._sums[number] = self._sums[number] + state if number in self._sums else state
+    @property
+    def _size(self) -> int:
+        return len(self._initial)
+
+    def _positions(self, slices: Array) -> Array:
+        return (slices[:, None] * self._size + np.arange(self._size)).ravel()
+
+    def _change(self, batch: Batch, rows: Array) -> Array:
+        """Return what some examples add to the metric's variables."""
+        self._metric.reset_state()
+        weights = None if batch.weights is None else batch.weights[rows]
+        labels, predictions = (_in_columns(of[rows]) for of in (batch.labels, batch.predictions))
+        update = self._metric.update_state
+        _call(self._statistic, update, labels, predictions, sample_weight=weights)
+        state = _state(self._metric)
+        if state.shape != self._initial.shape:
+            raise ConfigurationError(
+                f"the metric {self._statistic.module}.{self._statistic.name} makes variables when "
+                "it is first updated; expected one that makes all of them in its constructor"
+            )
+        return state - self._initial
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the metric behind, which can't be pickled."""
+        return {name: value for name, value in self.__dict__.items() if name != "_metric"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._metric = self._statistic.new()
+
+
+def _call(metric: Values | KerasState, function: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+    """Call what a user wrote.
+
+    Raises:
+        UserCodeError: it raised, which may be anything.
+    """
+    try:
+        return function(*args, **kw)
+    except Exception as error:
+        raise UserCodeError(
+            f"the metric {metric.module}.{metric.name} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _in_columns(values: Array) -> Array:
+    """Return `(num_examples, num_classes)`, of one number for each example `(num_examples, 1)`."""
+    return values[:, None] if values.ndim == 1 else values
 
 
 def _state(metric: Any) -> Array:

@@ -26,7 +26,7 @@ class Takes(Enum):
 
     ANYTHING = "anything"
     NUMBERS = "one number as label, one as prediction"
-    PROBABILITIES = "labels that are 0 or 1, and a probability for each"
+    PROBABILITIES = "labels from 0 to 1, and a probability for each"
     SCORES = "a class as label, by number or one-hot, and a score for each class"
     CLASSES = "a class as label, by number or one-hot, and a probability for each class"
 
@@ -49,8 +49,11 @@ class Metric:
         is_plot: whether it is more than one number; no threshold can be put on it.
         features: numbers that it needs of the examples besides label and weight.
         query_key: the feature that groups examples.
+        least_classes: so many a model must tell apart for it to mean something.
         lowest: what it can be.
         highest: what it can be.
+        has_interval: whether it is estimated, so that there is an interval of confidence.
+        is_rate: whether it is the share of all examples, each counted once, with some trait.
     """
 
     name: str
@@ -65,8 +68,11 @@ class Metric:
     is_plot: bool = False
     features: tuple[str, ...] = ()
     query_key: str = ""
+    least_classes: int = 0
     lowest: float = -math.inf
     highest: float = math.inf
+    has_interval: bool = True
+    is_rate: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,19 @@ class Asked:
 
 @dataclass(frozen=True)
 class Computation:
-    """What to add up, and how to get a metric from it."""
+    """What to add up, and how to get a metric from it.
+
+    Attributes:
+        statistics: sums.
+        compute: as of `Metric`.
+        features: as of `Metric`.
+        least_classes: as of `Metric`.
+    """
 
     statistics: tuple[Statistic, ...]
     compute: Callable[..., Any]
     features: tuple[str, ...] = ()
+    least_classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,9 @@ class Kind:
         is_plot: whether it is more than one number.
         lowest: what it can be.
         highest: what it can be.
+        is_size: whether it says how many examples there are; that is known, and not estimated.
+        is_rate: whether it is the share of all examples with some trait.
+        is_count: whether it counts, so that without weights it is never below 0.
     """
 
     name: str
@@ -123,6 +140,9 @@ class Kind:
     is_plot: bool = False
     lowest: float = -math.inf
     highest: float = math.inf
+    is_size: bool = False
+    is_rate: bool = False
+    is_count: bool = False
 
 
 def read_settings(class_name: str, kind: Kind, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,7 +200,7 @@ def read_thresholds(settings: Mapping[str, Any]) -> tuple[float, ...] | None:
     """Return the setting ``thresholds`` or ``threshold``, ascending; None if it isn't given.
 
     Raises:
-        ConfigurationError: something else than numbers.
+        ConfigurationError: something else than numbers from 0 to 1.
     """
     name = "threshold" if "threshold" in settings else "thresholds"
     value = settings[name]
@@ -189,6 +209,10 @@ def read_thresholds(settings: Mapping[str, Any]) -> tuple[float, ...] | None:
     values: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
     if not values or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
         raise ConfigurationError(f"{name} is {value!r}; expected one number, or a list of them")
+    if not all(0 <= number <= 1 for number in values):
+        raise ConfigurationError(
+            f"{name} is {value!r}; expected numbers from 0 to 1, as probabilities are"
+        )
     return tuple(sorted({float(number) for number in values}))
 
 

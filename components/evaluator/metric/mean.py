@@ -1,5 +1,7 @@
 """Metrics that are one sum, or one divided by another."""
 
+import dataclasses
+
 import numpy as np
 
 from components.evaluator import term
@@ -44,15 +46,20 @@ class Maker:
 
 
 def _top_k(asked: Asked) -> Computation:
-    hits = term.HitsTopK(read_count(asked.settings, "k", least=1))
-    return ratio(hits, term.count, in_pairs=False)(asked)
+    k = read_count(asked.settings, "k", least=1)
+    computation = ratio(term.HitsTopK(k), term.count, in_pairs=False)(asked)
+    return dataclasses.replace(computation, least_classes=k + 1)
 
 
 _FIXED = {"=from_logits": False, "=label_smoothing": 0, "=axis": -1}
 
 KINDS = {
-    "ExampleCount": Kind("example_count", _count, needs_predictions=False),
-    "WeightedExampleCount": Kind("weighted_example_count", _count, needs_predictions=False),
+    "ExampleCount": Kind(
+        "example_count", _count, needs_predictions=False, is_size=True, is_count=True
+    ),
+    "WeightedExampleCount": Kind(
+        "weighted_example_count", _count, needs_predictions=False, is_size=True, is_count=True
+    ),
     "Calibration": Kind(
         "calibration",
         ratio(term.prediction, term.label, in_pairs=True),
@@ -94,6 +101,7 @@ KINDS = {
         takes=Takes.SCORES,
         lowest=0,
         highest=1,
+        is_rate=True,
     ),
     "SparseCategoricalAccuracy": Kind(
         "sparse_categorical_accuracy",
@@ -101,9 +109,16 @@ KINDS = {
         takes=Takes.SCORES,
         lowest=0,
         highest=1,
+        is_rate=True,
     ),
     "TopKCategoricalAccuracy": Kind(
-        "top_k_categorical_accuracy", _top_k, {"k": 5}, takes=Takes.SCORES, lowest=0, highest=1
+        "top_k_categorical_accuracy",
+        _top_k,
+        {"k": 5},
+        takes=Takes.SCORES,
+        lowest=0,
+        highest=1,
+        is_rate=True,
     ),
     "SparseTopKCategoricalAccuracy": Kind(
         "sparse_top_k_categorical_accuracy",
@@ -112,6 +127,7 @@ KINDS = {
         takes=Takes.SCORES,
         lowest=0,
         highest=1,
+        is_rate=True,
     ),
     "CategoricalCrossentropy": Kind(
         "categorical_crossentropy",

@@ -1,5 +1,7 @@
 """What a slice has more than one number of: calibration by bucket, confusion of classes."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ _DEFAULT_NUM_BUCKETS = 1000
 def _calibration(asked: Asked) -> Computation:
     """Return the occupied buckets, each with its bounds, number, mean label, mean prediction."""
     num_buckets = read_count(asked.settings, "num_buckets", least=1)
-    left, right = float(asked.settings["left"]), float(asked.settings["right"])
+    left, right = (_read_end(asked.settings, name) for name in ("left", "right"))
     if not left < right:
         raise ConfigurationError(f"left is {left} and right is {right}; expected left < right")
     bounds = [left + i * (right - left) / num_buckets for i in range(num_buckets + 1)]
@@ -62,6 +64,13 @@ def _calibration(asked: Asked) -> Computation:
 
     statistic = BucketSums(left, right, asked.weighted, asked.view)
     return Computation((statistic,), lambda slices: [plot(occupied) for occupied in slices])
+
+
+def _read_end(settings: Mapping[str, Any], name: str) -> float:
+    value = settings[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{name} is {value!r}; expected a number")
+    return float(value)
 
 
 def _finite(bound: float) -> float | None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from components.evaluator import term
+from components.evaluator.comoment import Comoment, comoment
 from components.evaluator.exact_sum import Array
 from components.evaluator.metric.kind import Asked, Computation, Kind, Takes, divide
 from components.evaluator.metric.mean import Maker
@@ -11,41 +12,25 @@ from components.evaluator.statistic import Sum
 
 def _r2(asked: Asked) -> Computation:
     """Return 1 - Σ(y - p)² / Σ(y - ȳ)²; NaN where all labels are the same."""
-    terms = (term.squared_error, term.squared_label, term.label, term.count)
-    return Computation(tuple(Sum(each, asked.weighted, asked.view) for each in terms), _compute_r2)
-
-
-def _compute_r2(error: Array, square: Array, label: Array, count: Array) -> Array:
-    return 1 - divide(error, _spread(square, label, count))
+    error = Sum(term.squared_error, asked.weighted, asked.view)
+    spread = Comoment(term.label, term.label, asked.weighted, asked.view)
+    return Computation((error, spread), lambda error, spread: 1 - divide(error, comoment(spread)))
 
 
 def _correlation(asked: Asked) -> Computation:
     """Return Pearson's r²."""
-    terms = (
-        term.label_times_prediction,
-        term.squared_label,
-        term.squared_prediction,
-        term.label,
-        term.prediction,
-        term.count,
+    pairs = (
+        (term.label, term.prediction),
+        (term.label, term.label),
+        (term.prediction, term.prediction),
     )
-    sums = tuple(Sum(each, asked.weighted, asked.view) for each in terms)
-    return Computation(sums, _compute_correlation)
+    return Computation(
+        tuple(Comoment(*pair, asked.weighted, asked.view) for pair in pairs), _compute_correlation
+    )
 
 
-def _compute_correlation(
-    product: Array, labels_2: Array, predictions_2: Array, label: Array, prediction: Array,
-    count: Array,
-) -> Array:  # fmt: skip
-    together = product - divide(label * prediction, count)
-    spread = _spread(labels_2, label, count) * _spread(predictions_2, prediction, count)
-    return divide(np.square(together), spread)
-
-
-def _spread(squares: Array, values: Array, count: Array) -> Array:
-    """Return Σ(v - v̄)²; what is left of it by rounding alone counts as 0."""
-    spread = squares - divide(np.square(values), count)
-    return np.where(spread > 1e-13 * squares, spread, 0.0)
+def _compute_correlation(together: Array, labels: Array, predictions: Array) -> Array:
+    return divide(np.square(comoment(together)), comoment(labels) * comoment(predictions))
 
 
 def _discrimination(asked: Asked) -> Computation:

@@ -199,6 +199,16 @@ ORIGIN = {"feature_keys": ["origin"]}
     [
         ("missing.json", r"can't be read: .*missing\.json"),
         ("{not json", r"isn't JSON"),
+        ('{"options": {}, "options": {}}', r"an object with 'options' more than once"),
+        (
+            metrics_spec({**AUC, "config": '"name": "a", "name": "b"'}),
+            r"metrics\[0\]\.config is .* has an object with 'name' more than once",
+        ),
+        (config(metricsSpecs=[]), r"eval_config has both metrics_specs and metricsSpecs"),
+        (
+            metrics_spec(AUC, thresholds={"auc": {"value_threshold": {}, "valueThreshold": {}}}),
+            r"metrics_specs\.thresholds has both value_threshold and valueThreshold",
+        ),
         (config(model_spec=[]), r'no field named "model_spec"'),
         (config(model_specs=[{"label": "x"}]), r'no field named "label" at "EvalConfig\.model_spe'),
         (config(model_specs=[]), r"0 candidates and 0 baselines"),
@@ -287,10 +297,6 @@ def test_refuses_what_can_not_be_computed(metric, fields, message):
         (
             metrics_spec({**AUC, "cross_slice_thresholds": [{}]}),
             r"metrics\[0\]\.cross_slice_thresholds",
-        ),
-        (
-            config(options={"compute_confidence_intervals": {"value": True}}),
-            r"compute_confidence_intervals = true",
         ),
         (config(options={"disabled_outputs": {"values": ["x"]}}), r"options\.disabled_outputs"),
     ],

@@ -325,8 +325,8 @@ def test_refuses_a_tflite_model(judged, score_model):
     [
         ({"late": [None] + [0] * 599}, r"1 of the examples 1 to 600 don't have exactly one label"),
         ({"late": [0, [0, 1]] + [0] * 598}, r"the first is example 2, which has 2"),
-        ({"late": [0, 0, 2] + [0] * 597}, r"label 'late' of example 3 is 2\.0; AUC takes 0 or 1"),
-        ({"late": [0.0, 0.5] + [0.0] * 598}, r"label 'late' of example 2 is 0\.5"),
+        ({"late": [0, 0, 2] + [0] * 597}, r"'late' of example 3 is 2\.0; AUC takes 0, 1 or what"),
+        ({"late": [0.0, -0.5] + [0.0] * 598}, r"label 'late' of example 2 is -0\.5"),
         ({"late": [0.0, float("nan")] + [0.0] * 598}, r"example 2 is nan; every label must be a"),
         ({"late": ["yes"] * 600}, r"'late' holds text, for instance b'yes'; expected numbers"),
         ({"late": [None] * 600}, r"label 'late' isn't in the examples .*features are: origin, sco"),

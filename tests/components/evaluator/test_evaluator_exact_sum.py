@@ -16,7 +16,7 @@ terms = st.lists(
         st.one_of(
             st.floats(-1e6, 1e6, allow_nan=False),
             st.floats(0, 1, width=32),
-            st.sampled_from([1e20, -1e20, 1e-12, -0.1, 0.0]),
+            st.sampled_from([1e32, -1e32, 1e20, 1e-12, 1e-26, -1e-31, -0.1, 0.0]),
         ),
     ),
     max_size=60,
@@ -42,7 +42,7 @@ def test_equals_the_sum_of_fractions(pairs):
     result = sums_of(pairs).result(5)
     for position in range(5):
         exact = sum((Fraction(value) for at, value in pairs if at == position), Fraction())
-        assert math.isclose(result[position], float(exact), rel_tol=1e-15, abs_tol=1e-22)
+        assert math.isclose(result[position], float(exact), rel_tol=1e-15, abs_tol=1e-34)
 
 
 @given(terms, st.randoms(use_true_random=False), st.integers(1, 7))
@@ -87,6 +87,14 @@ def test_carries_before_a_limb_overflows():
 def test_what_is_not_finite_stays_so(values, expected):
     result = sums_of([(0, value) for value in values], size=2).result(2)
     np.testing.assert_array_equal(result, [expected, 0.0])
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e12, 1e16])
+def test_squares_of_small_and_large_labels_are_kept(scale):
+    """Errors of labels such as 1e-13 or 1e12 aren't 0, and not infinite."""
+    values = np.square(np.random.default_rng(1).normal(size=99) * scale)
+    result = sums_of([(0, value) for value in values], size=1).result(1)
+    assert result[0] == pytest.approx(math.fsum(values), rel=1e-6 if scale < 1 else 1e-15, abs=0)
 
 
 def test_merges_under_other_positions():

@@ -133,6 +133,10 @@ def test_features_of_all_kinds(measured, signature_name):
         ({"name": [None, *NAMES[1:]]}, r"example 1 has 0 values of the feature 'name'; .* takes 1"),
         ({"name": [None] * SIZE}, r"the model's input 'name' isn't in the examples"),
         ({"pair": [["a", "b"]] * SIZE}, r"'pair' holds text; the model's input takes float32"),
+        (
+            {"codes": [1, [2, 2**32 + 3], *[1] * (SIZE - 2)]},
+            r"example 2 has 4294967299 in the feature 'codes'; the model's input takes int32",
+        ),
         ({"codes": [0.5] * SIZE}, r"'codes' holds float32 numbers; the model's input takes int32"),
     ],
 )
@@ -182,6 +186,19 @@ def test_outputs_are_measured_each_by_its_label(measured):
 def test_refuses_a_model_that_does_not_fit(measured, model_spec, error, message):
     with pytest.raises(error, match=message):
         measured(MEAN, **model_spec)
+
+
+def test_slices_by_what_is_not_finite(measured):
+    halves = [[math.inf, -math.inf, math.nan, 0.5][row % 4] for row in range(SIZE)]
+    threshold = {"class_name": "ExampleCount", "threshold": {"value_threshold": {"lower_bound": 9}}}
+    _, blessing = measured(
+        [{"metrics": [threshold]}],
+        rows(half=halves),
+        [{"feature_keys": ["half"]}],
+        signature_name="ragged",
+    )
+    found = {finding.slice["half"]: finding.observed for finding in blessing.findings}
+    assert found == dict.fromkeys(("inf", "-inf", "nan", 0.5), SIZE / 4)
 
 
 def test_refuses_an_output_without_a_label(measured):

@@ -1,8 +1,11 @@
 """Measurements against thresholds: findings, and the sentences that people read."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from components.evaluator import judgement
 from components.evaluator.eval_config import read_eval_config
 from components.evaluator.judgement import BASELINE, CANDIDATE, Case, judge
 from components.evaluator.tally import Measured, Measurements
@@ -12,13 +15,18 @@ from components.evaluator.wording import change_sentence, numbers, value_sentenc
 OVERALL, JFK, LGA = (), (("origin", "JFK"),), (("origin", "LGA"),)
 
 
+def features(key):
+    return tuple(name for name, _ in key)
+
+
 def case(metric, candidate, baseline=None, *, not_finite=0, first_run="bless", **config):
     """Return a case with the AUCs of slices; `metric` has the thresholds."""
     slices = tuple(candidate)
+    made = {features(key): {"feature_keys": features(key)} for key in slices}
     read = read_eval_config(
         {
             "model_specs": [{"label_key": "late"}],
-            "slicing_specs": [{}, {"feature_keys": ["origin"]}],
+            "slicing_specs": list(made.values()),
             "metrics_specs": [{"metrics": [{"class_name": "AUC", **metric}]}],
             **config,
         }
@@ -84,6 +92,36 @@ def test_a_threshold_for_some_slices_leaves_others_alone():
     )
 
 
+@pytest.mark.parametrize("made", [{"feature_keys": ["orgin"]}, {"feature_values": {"origin": "X"}}])
+def test_a_slice_asked_for_that_no_example_has_fails_a_threshold_for_every_slice(made):
+    asked = {"slicing_specs": [{}, {"feature_keys": ["origin"]}, made]}
+    holds = {OVERALL: 0.9, JFK: 0.9}
+    *_, missing = findings = judge(case(value(lower_bound=0.7), holds, **asked))
+    assert [finding.passed for finding in findings] == [True, True, False]
+    where = made.get("feature_values", {"orgin": "*"})
+    assert (missing.check, missing.slice) == ("slice_missing", where)
+    name = "orgin=*" if "feature_keys" in made else "origin=X"
+    assert f"AUC must hold for the slices {name}, but no" in missing.message
+    some = {"slicing_specs": [made if "feature_values" in made else {}], **value(lower_bound=0.7)}
+    only_some = judge(case({"per_slice_thresholds": [some]}, holds, **asked))
+    assert [finding.passed for finding in only_some] == ["feature_keys" in made]
+    passing = dataclasses.replace(
+        case(value(lower_bound=0.7), holds, **asked), missing_slice="pass"
+    )
+    assert all(finding.passed for finding in judge(passing))
+
+
+def test_a_slice_made_within_those_of_a_threshold_must_be_there_too():
+    made = [{"feature_values": {"origin": airport}} for airport in ("JFK", "JFX")]
+    every = {"slicing_specs": [{"feature_keys": ["origin"]}], **value(lower_bound=0.7)}
+    asked = case({"per_slice_thresholds": [every]}, {JFK: 0.9}, slicing_specs=made)
+    findings = judge(asked)
+    assert [(each.check, each.passed) for each in findings] == [
+        ("value_threshold", True),
+        ("slice_missing", False),
+    ]
+
+
 def test_names_the_live_version_that_was_better():
     findings = judge(case(change(absolute=-0.02), {JFK: 0.66}, {JFK: 0.71}))
     assert told(findings) == [
@@ -129,7 +167,7 @@ def test_a_baseline_without_value_fails():
             False,
             "of the live version 20130201000000: AUC overall has no value, so it meets no "
             "threshold: it isn't defined for these examples, for instance because all are of one "
-            "class",
+            "class or weigh nothing, or numbers that are added up are beyond 1e33",
         )
     ]
     assert findings[0].bound is None
@@ -250,3 +288,26 @@ def test_says_how_a_value_stands(bounds, observed, sentence):
 )
 def test_writes_numbers_so_that_they_can_be_told_apart(values, texts):
     assert numbers(*values) == texts
+
+
+def test_of_very_many_slices_the_failed_and_the_greatest_are_listed_and_all_count(monkeypatch):
+    monkeypatch.setattr(judgement, "MAX_LISTED", 4)
+    names = [(("origin", f"S{number}"),) for number in range(9)]
+    aucs = {key: 0.1 if number in (2, 7) else 0.9 for number, key in enumerate(names)}
+    judged = case(value(lower_bound=0.7), aucs)
+    judged = dataclasses.replace(
+        judged,
+        measurements=dataclasses.replace(judged.measurements, num_examples=np.arange(9)),
+    )
+    others, *listed = judge(judged)
+    assert [finding.slice["origin"] for finding in listed] == ["S2", "S6", "S7", "S8"]
+    assert [finding.passed for finding in listed] == [False, True, False, True]
+    assert (others.check, others.passed, others.metric) == ("not_listed", True, None)
+    assert others.message.startswith("AUC meets its threshold in 5 more slice(s)")
+
+    monkeypatch.setattr(judgement, "MAX_LISTED", 1)
+    missed, met, listed = judge(judged)
+    assert listed.slice == {"origin": "S7"}
+    assert (missed.passed, met.passed) == (False, True)
+    assert "misses its threshold in 1 more slice(s)" in missed.message
+    assert "meets its threshold in 7 more" in met.message

@@ -169,7 +169,6 @@ def test_one_broken_prediction_spoils_what_looks_at_predictions(class_name, brok
         ("AUC", {"num_thresholds": "many"}, r"num_thresholds is 'many'; expected an integer"),
         ("AUC", {"summation_method": "minoring"}, r"summation_method='minoring' isn't supported"),
         ("AUC", {"thresholds": [0.5]}, r"thresholds=\[0\.5\] isn't supported"),
-        ("Precision", {"thresholds": [0.1, 0.2]}, r"thresholds is \[0\.1, 0\.2\]; expected one"),
         ("Precision", {"top_k": 0}, r"Precision has top_k=0; expected an integer"),
         ("Precision", {"top_k": 3, "class_id": 1}, r"expected one of class_id, top_k, binarize"),
         ("AUC", {"top_k": 3}, r"top_k=3 isn't supported"),

@@ -1,6 +1,7 @@
 """The page for people and the table for programs."""
 
 import html.parser
+import json
 import re
 
 import numpy as np
@@ -12,7 +13,7 @@ from components.evaluator import report
 from components.evaluator.eval_config import read_eval_config
 from components.evaluator.judgement import BASELINE, CANDIDATE, Case, judge
 from components.evaluator.report_confusion import binary_table, class_table
-from components.evaluator.report_metrics import write_table
+from components.evaluator.report_metrics import write_metrics, write_table
 from components.evaluator.report_ranking import rank
 from components.evaluator.tally import Membership, Tally, Truth
 from components.records import Baseline, Blessing, Subject, Validator
@@ -30,7 +31,9 @@ AUC = {"class_name": "AUC", "threshold": NOT_WORSE}
 ACCURACY = {"class_name": "BinaryAccuracy"}
 
 
-def case_of(metrics=(AUC, ACCURACY), *, slices=ORIGINS, baseline=BEFORE, now=NOW, name="origin"):
+def case_of(
+    metrics=(AUC, ACCURACY), *, slices=ORIGINS, baseline=BEFORE, now=NOW, name="origin", **options
+):
     metrics = [{"class_name": "ExampleCount"}, *metrics]
     slicing = [{}, {"feature_keys": [name]}]
     config = read_eval_config(
@@ -38,10 +41,11 @@ def case_of(metrics=(AUC, ACCURACY), *, slices=ORIGINS, baseline=BEFORE, now=NOW
             "model_specs": [{"label_key": "late"}],
             "slicing_specs": slicing,
             "metrics_specs": [{"metrics": list(metrics)}],
+            "options": options,
         }
     )
     models = {CANDIDATE: now} if baseline is None else {CANDIDATE: now, BASELINE: baseline}
-    tally = Tally(config.metrics, list(models))
+    tally = Tally(config.metrics, list(models), resampling=config.resampling)
     names, numbers = np.unique(slices, return_inverse=True)
     keys = [(), *[((name, value),) for value in names.tolist()]]
     rows = np.tile(np.arange(SIZE), 2)
@@ -220,6 +224,8 @@ def test_thousands_of_slices_and_findings_stay_readable(page, tmp_path):
 def test_a_first_model_is_shown_alone(page):
     text = page(case_of(baseline=None))
     assert "Compared with: nothing live" in text
+    assert "0 of 4 thresholds hold; 4 couldn't be judged" in text
+    assert "All 4 thresholds hold." in page(case_of(now=BEFORE))
     assert "<h2>Candidate</h2>" in text
     assert "version 7" not in text
 
@@ -269,8 +275,10 @@ def test_the_table_has_a_row_for_each_model_slice_and_metric(tmp_path):
             }
             for metric, value in values.items():
                 expected[model, digest, *key, here.sum(), metric] = value
-    found = {tuple(row.values())[:-1]: row["value"] for row in rows}
+    found = {tuple(row.values())[:6]: row["value"] for row in rows}
     assert set(found) == set(expected)
+    ends = ("lower", "upper", "change_lower", "change_upper")
+    assert {row[name] for row in rows for name in ends} == {None}
     for key, value in expected.items():
         assert found[key] == (None if value is None else pytest.approx(value, abs=1e-3))
 
@@ -313,3 +321,67 @@ def test_says_in_words_that_nothing_was_asked(page):
     text = page(case_of([ACCURACY]))
     assert "nothing was asked of the model" in text
     assert "Those that fail a threshold come first." in text
+
+
+SURE = {"compute_confidence_intervals": True}
+
+
+def test_says_how_sure_each_number_is(page):
+    text = page(case_of(**SURE))
+    assert "small numbers are 95 % intervals" in text
+    assert "a faint bar may be chance" in text
+    overall, slices = text.split("<h2>Slices")
+    number = r"[+−]?[0-9.]+"
+    (auc,) = re.findall(r"<tr><td>AUC</td>(.*)</tr>", overall)
+    assert len(re.findall(rf"{number}<small>{number} to {number}</small>", auc)) == 3
+    # The number of examples isn't estimated.
+    (count,) = re.findall(r"<tr><td>ExampleCount</td>(.*)</tr>", overall)
+    assert "<small>" not in count
+    # EWR stayed exactly as it was: all samples agree, so nothing can be said.
+    assert slices.count("--upper") == 2
+    assert "95 % interval" not in page(case_of())
+
+
+def test_bars_that_may_be_chance_are_faint(page):
+    """EWR stayed as it was, LGA became much worse."""
+    text = page(case_of(**SURE))
+    bars = dict(re.findall(r"<td>origin=(...)</td>(?:.|\n)*?<span class=\"(bar[^\"]*)\"", text))
+    assert bars == {"LGA": "bar", "JFK": "bar unsure", "EWR": "bar unsure"}
+
+
+def test_the_line_of_an_interval_lies_where_the_bar_ends(page):
+    text = page(case_of(**SURE))
+    line = r"--size: ([0-9.]+)\"></i><b style=\"--lower: ([0-9.-]+); --upper: ([0-9.-]+)"
+    size, lower, upper = map(float, re.search(line, text).groups())
+    assert lower < size < upper <= 1
+    assert size == pytest.approx((lower + upper) / 2, abs=2e-4)
+
+
+def test_programs_get_the_intervals(tmp_path):
+    case = case_of(**SURE)
+    blessing = blessing_of(case)
+    write_table(case, blessing, tmp_path)
+    write_metrics(case, blessing, tmp_path)
+    rows = pq.read_table(tmp_path / "metrics.parquet").to_pylist()
+    slices = json.loads((tmp_path / "metrics.json").read_text())["slices"]
+    (finding,) = (f for f in blessing.findings if f.slice == {"origin": "LGA"})
+    told = {(row["model"], row["slice_name"], row["metric"]): row for row in rows}
+    candidate, baseline = (told[model, "origin=LGA", "auc"] for model in ("candidate", "baseline"))
+    assert candidate["lower"] < candidate["value"] < candidate["upper"]
+    change = candidate["value"] - baseline["value"]
+    assert candidate["change_lower"] < change < candidate["change_upper"] < 0
+    assert baseline["change_lower"] is None
+    # The finding has it as what the value may be, given the baseline's.
+    assert finding.interval.lower == pytest.approx(baseline["value"] + candidate["change_lower"])
+    assert finding.interval.upper == pytest.approx(baseline["value"] + candidate["change_upper"])
+    (lga,) = (item for item in slices if item["slice"] == {"origin": "LGA"})
+    assert lga["intervals"]["auc"] == {
+        model: {"lower": row[f"{kind}lower"], "upper": row[f"{kind}upper"], "confidence": 0.95}
+        for model, row, kind in (
+            ("candidate", candidate, ""),
+            ("baseline", baseline, ""),
+            ("change", candidate, "change_"),
+        )
+    }
+    assert told["candidate", "overall", "example_count"]["lower"] is None
+    assert "example_count" not in lga["intervals"]
