@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from components import command_line
+from components import command_line, signing
 from components.command_line import Result
-from components.records import Examples, Model
+from components.records import Blessing, Examples, Model
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m components.saved_model",
         description="Look into SavedModels, and rewrite them.",
         epilog="The last line of stdout is the result as JSON. Exit codes: 0 done; 1 a fault; "
-        "2 wrong usage, or a model that can't be read or rewritten.",
+        "2 wrong usage, or a model that can't be read or rewritten; 3 a blessing refuses it.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_inspect(verbs)
@@ -46,6 +46,8 @@ def _add_rewrite(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add("--model", required=True, type=record(Model), metavar="RECORD", help="the trained model")
     add("--examples", required=True, type=record(Examples), metavar="RECORD",
         help="what to compare the answers on; for int8 also what to learn from")  # fmt: skip
+    add("--blessing", action="append", default=[], type=record(Blessing), metavar="RECORD",
+        help="of the trained model: rewritten only if it is positive; repeat for each")  # fmt: skip
     add("--quantization", default="none", choices=["none", "dynamic", "float16", "int8"],
         help="dynamic: 8-bit weights; int8: 8-bit arithmetic too; default: none")  # fmt: skip
     add("--signature-name", metavar="NAME",
@@ -63,8 +65,11 @@ def _add_rewrite(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _rewrite(given: argparse.Namespace) -> Result:
     from components.saved_model.rewriting import rewrite_model
 
-    arguments = vars(given)
-    return rewrite_model(**{name: arguments[name] for name in arguments if name != "verb"})
+    arguments = dict(vars(given))
+    del arguments["verb"]
+    blessings = arguments.pop("blessing")
+    key = signing.take_key_from_environment()
+    return rewrite_model(**arguments, blessings=blessings, signing_key=key)
 
 
 def _inspect(given: argparse.Namespace) -> Result:

@@ -14,8 +14,8 @@ def compare_answers(expected: Answers, found: Answers, tolerance: float) -> list
     """Return one finding for each output.
 
     The error is the largest difference, divided by the largest magnitude of that output among the
-    answers: a quantized model keeps neither small values nor zeros exactly. NaN fails unless it
-    stands at the same place in both; text must be equal.
+    answers: a quantized model keeps neither small values nor zeros exactly. NaN fails, also where
+    both have it: equal NaN says nothing of either. Infinite values and text must be equal.
 
     Args:
         expected: the original's, by output.
@@ -33,6 +33,9 @@ def _compare(name: str, expected: Any, found: Any, tolerance: float) -> Finding:
             passed=False,
             message=f"The output {name!r} {seen}; the original's has {expected.shape}.",
         )
+    nan = _nan(name, expected, found)
+    if nan is not None:
+        return nan
     error = _relative_error(expected, found)
     passed = bool(error <= tolerance)
     return Finding(
@@ -45,12 +48,26 @@ def _compare(name: str, expected: Any, found: Any, tolerance: float) -> Finding:
     )
 
 
+def _nan(name: str, expected: Any, found: Any) -> Finding | None:
+    """Return what speaks against an output that isn't a number for some example."""
+    for whose, answers in (("original", expected), ("rewritten model", found)):
+        number = int(np.isnan(answers).sum()) if answers.dtype.kind in "fc" else 0
+        if number:
+            return Finding(
+                check="answers",
+                passed=False,
+                message=f"The output {name!r} of the {whose} is NaN in {number} of "
+                f"{answers.size} values, on {len(answers)} examples.",
+            )
+    return None
+
+
 def _relative_error(expected: Any, found: Any) -> float:
     if expected.dtype.kind not in "fiub":
         return 0.0 if np.array_equal(expected, found) else float("inf")
     wide, other = expected.astype(np.float64), found.astype(np.float64)
     finite = np.isfinite(wide)
-    if not np.array_equal(wide[~finite], other[~finite], equal_nan=True):
+    if not np.array_equal(wide[~finite], other[~finite]):
         return float("inf")
     if not finite.any():
         return 0.0

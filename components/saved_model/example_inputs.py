@@ -1,6 +1,6 @@
 """Makes the inputs of a signature from serialized examples, to have a model answer real ones."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -45,21 +45,90 @@ def make_inputs(signature: Signature, examples: Inputs | Sequence[bytes]) -> Inp
         DataError: an input is missing or doesn't fit.
     """
     if isinstance(examples, Mapping):
-        arrays = {name: np.asarray(value) for name, value in examples.items()}
-        if arrays.keys() != signature.inputs.keys():
-            raise DataError(
-                f"the examples have {sorted(arrays)}, but the signature {signature.name!r} takes "
-                f"{sorted(signature.inputs)}"
-            )
-        if any(value.ndim and len(value) == 0 for value in arrays.values()):
-            raise DataError("the examples have no rows; expected at least one to compare answers")
-        return arrays
-    if not examples:
+        return _checked_arrays(signature, examples)
+    if len(examples) == 0:
         raise DataError("there are no examples; expected at least one, to compare the answers")
+    if not all(isinstance(example, bytes) for example in examples):
+        raise DataError(
+            f"the examples are a {type(examples).__name__} of {type(examples[0]).__name__}; "
+            "expected serialized tf.Examples, or arrays by input: "
+            f"{{{', '.join(f'{name!r}: …' for name in sorted(signature.inputs))}}}"
+        )
     if signature.takes_examples:
         (name,) = signature.inputs
         return {name: np.array(list(examples), object)}
     return _parse(signature, examples)
+
+
+def batches(signature: Signature, inputs: Inputs) -> Iterator[Inputs]:
+    """Yield inputs as many rows at a time as a signature takes; all at once if any number.
+
+    Where it takes a fixed number, what is left over is left out.
+
+    Raises:
+        DataError: it takes more rows at a time than there are, or different numbers by input.
+    """
+    sizes = {spec.shape[0] for spec in signature.inputs.values() if spec.shape} - {None}
+    length = len(next(iter(inputs.values())))
+    size = sizes.pop() if sizes else length
+    if sizes or size is None or not 0 < size <= length:
+        raise DataError(
+            f"the signature {signature.name!r} takes fixed numbers of rows "
+            f"({ {name: spec.shape for name, spec in signature.inputs.items()} }), but there are "
+            f"{length} examples; give more, or a signature with one number for all inputs"
+        )
+    for start in range(0, length - size + 1, size):
+        yield {name: value[start : start + size] for name, value in inputs.items()}
+
+
+def answer_all(
+    run: Callable[[Inputs], Mapping[str, np.ndarray[Any, Any]]],
+    signature: Signature,
+    inputs: Inputs,
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the outputs for all rows, asked for in batches that the signature takes."""
+    answers = [run(batch) for batch in batches(signature, inputs)]
+    if len(answers) == 1:
+        return dict(answers[0])
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def _checked_arrays(signature: Signature, examples: Inputs) -> Inputs:
+    if examples.keys() != signature.inputs.keys():
+        raise DataError(
+            f"the examples have {sorted(examples)}, but the signature {signature.name!r} takes "
+            f"{sorted(signature.inputs)}"
+        )
+    arrays = {name: _array(name, value, signature) for name, value in examples.items()}
+    lengths = {name: len(value) for name, value in arrays.items()}
+    if len(set(lengths.values())) != 1:
+        raise DataError(f"the examples have different numbers of rows: {lengths}")
+    if 0 in lengths.values():
+        raise DataError("the examples have no rows; expected at least one to compare answers")
+    return arrays
+
+
+def _array(name: str, value: Any, signature: Signature) -> np.ndarray[Any, Any]:
+    """Return an input as the signature's dtype and shape."""
+    spec = signature.inputs[name]
+    wanted = f"{spec.dtype.name}{'' if spec.shape is None else list(spec.shape)}"
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "iufb" and spec.dtype != tf.string:
+            array = array.astype(spec.dtype.as_numpy_dtype)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"the examples' {name!r} is no array: {error}") from error
+    is_text = array.dtype.kind in "OSU"
+    if array.dtype.kind == "U":
+        array = np.char.encode(array, "utf-8")
+    row = None if spec.shape is None else spec.shape[1:]
+    fits = array.ndim > 0 and tf.TensorShape(row).is_compatible_with(array.shape[1:])
+    if not fits or is_text != (spec.dtype == tf.string):
+        raise DataError(
+            f"the examples' {name!r} is {array.dtype}{list(array.shape)}, but the signature "
+            f"{signature.name!r} takes {wanted}; give a row for each example"
+        )
+    return array.astype(object) if is_text else array
 
 
 def _parse(signature: Signature, examples: Sequence[bytes]) -> Inputs:

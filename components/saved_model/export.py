@@ -71,22 +71,29 @@ def export(
     parts = reusable.take_apart(model, input_spec, hyperparameters)
     functions = {
         name: serving_signature.trace(name, signature)
-        for name, signature in (signatures or _default_signatures(parts)).items()
+        for name, signature in (signatures or default_signatures(parts)).items()
     }
     root = reusable.assemble(parts)
     root._resources.extend(reusable.find_resources(*tracked))
     root._signature_variables = with_captured(parts.variables, *functions.values())
     with replaced_model(target) as staging:
         _save(root, staging, functions)
-        export_note.write(staging, _note(model, parts))
-    for warning in export_note.read(target).warnings:
-        _log.warning("exporting %s: %s", target, warning)
+        keep_note(staging, model, parts)
     return target
+
+
+def keep_note(directory: Path, model: Any, parts: Parts) -> None:
+    """Write beside a SavedModel what its graph can't say, and warn of what is lost."""
+    note = _note(model, parts)
+    export_note.write(directory, note)
+    for warning in note.warnings:
+        _log.warning("exporting %s: %s", getattr(model, "name", type(model).__name__), warning)
 
 
 def _note(model: Any, parts: Parts) -> ExportNote:
     """Return what the graph can't say."""
     optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
     is_optimizer = isinstance(optimizer, keras.optimizers.Optimizer)
     settings = {name: getattr(optimizer, name, None) for name in _OPTIMIZER_SETTINGS}
     return ExportNote(
@@ -103,7 +110,7 @@ def _note(model: Any, parts: Parts) -> ExportNote:
     )
 
 
-def _default_signatures(parts: Parts) -> dict[str, Any]:
+def default_signatures(parts: Parts) -> dict[str, ServingSignature]:
     """Return one signature that takes what the model takes."""
     call, spec = parts.call, parts.input_spec
     if spec is None and call.input_signature is not None:

@@ -65,8 +65,44 @@ def read(directory: Path) -> ExportNote:
     if not path.is_file():
         return ExportNote()
     try:
-        return ExportNote(**json.loads(path.read_text(encoding="utf-8")))
+        note = ExportNote(**json.loads(path.read_text(encoding="utf-8")))
+        _check(note)
     except (OSError, ValueError, TypeError) as error:
         raise InvalidModelError(
             f"{str(path)!r} can't be read: {error}; export the model again, or remove the file"
         ) from error
+    return note
+
+
+def _check(note: ExportNote) -> None:
+    """Refuse what `write` doesn't write, whoever did.
+
+    Raises:
+        TypeError: naming the field.
+    """
+    arguments = note.hyperparameters
+    is_right = {
+        "hyperparameters": isinstance(arguments, dict)
+        and all(map(_is_argument, arguments.values())),
+        "optimizer": isinstance(note.optimizer, str | None),
+        "optimizer_regularization": isinstance(note.optimizer_regularization, dict)
+        and all(map(_is_number, note.optimizer_regularization.values())),
+        "num_lost_losses": type(note.num_lost_losses) is int,
+        "versions": isinstance(note.versions, dict)
+        and all(isinstance(version, str) for version in note.versions.values()),
+    }
+    for name, right in is_right.items():
+        if not right:
+            raise TypeError(f"its {name} is {getattr(note, name)!r}, which no export of ours wrote")
+
+
+def _is_argument(value: Any) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"default", "targets"}:
+        return False
+    targets = value["targets"]
+    is_listed = isinstance(targets, list) and all(isinstance(target, str) for target in targets)
+    return is_listed and _is_number(value["default"])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -19,17 +19,21 @@ import tarfile
 import tempfile
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 
-from components.errors import InvalidModelError, ServerUnavailableError
+from components.errors import InvalidModelError, ServerUnavailableError, one_line
+from components.staging import staging_directory
 
 MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 TF1_HUB_FILE = "tfhub_module.pb"
 _TIMEOUT_SECONDS = 60.0
+_CHUNK_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -47,11 +51,10 @@ def resolve(handle: str | Path) -> Path:
     """
     text = str(handle)
     if text.startswith(("http://", "https://")):
-        directory = _downloaded(text)
-    elif Path(handle).is_file():
-        directory = _unpacked_file(Path(handle))
-    else:
-        directory = Path(handle)
+        return _downloaded(text)
+    if Path(handle).is_file():
+        return _unpacked_file(Path(handle))
+    directory = Path(handle)
     check_model(directory, text)
     return directory
 
@@ -85,31 +88,34 @@ def cache_directory() -> Path:
 def _unpacked_file(archive: Path) -> Path:
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return _cached(f"sha256-{digest}", lambda target: _unpack(archive, target))
+    text = str(archive)
+    return _cached(text, f"sha256-{digest}", lambda target: _unpack(archive, text, target))
 
 
 def _downloaded(url: str) -> Path:
     name = hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
-    return _cached(name, lambda target: _download(url, target))
+    return _cached(url, name, lambda target: _download(url, target))
 
 
-def _cached(name: str, fill: Callable[[Path], None]) -> Path:
+def _cached(handle: str, name: str, fill: Callable[[Path], None]) -> Path:
     """Return a directory of the cache; where it isn't there, make it whole or not at all."""
     target = cache_directory() / name
     if target.is_dir():
+        check_model(target, handle)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        staging.mkdir()
-        fill(staging)
+    with staging_directory(target) as staging:
         try:
-            staging.rename(target)
-        except OSError:  # another process was quicker: the same model
-            if not target.is_dir():
-                raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+            fill(staging)
+            _lift_only_folder(staging)
+            check_model(staging, handle)
+            try:
+                staging.rename(target)
+            except OSError:  # another process was quicker: the same model
+                if not target.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
     return target
 
 
@@ -124,43 +130,57 @@ def _download(url: str, target: Path) -> None:
                 response.raise_for_status()
                 for chunk in response.iter_bytes():
                     file.write(chunk)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServerUnavailableError(
                 f"{url!r} can't be downloaded: {error}; download it by hand and give its path"
             ) from error
         file.seek(0)
-        try:
-            with tarfile.open(fileobj=file) as archive:
-                archive.extractall(target, filter="data")
-        except tarfile.TarError as error:
-            raise InvalidModelError(
-                f"{url!r} isn't the address of a tar archive of a SavedModel: {error}"
-            ) from error
+        _unpack(file, url, target)
 
 
 def _compressed(url: str) -> str:
     """Add what asks a hub for an archive instead of a page for people."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidModelError(f"{url!r} is no address: {error}") from error
     query = dict(parse_qsl(parts.query))
     if not parts.path.endswith((".tar", ".tar.gz", ".tgz")):
         query.setdefault("tf-hub-format", "compressed")
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-def _unpack(archive: Path, target: Path) -> None:
+def _unpack(archive: Path | IO[bytes], handle: str, target: Path) -> None:
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
                 opened.extractall(target)  # noqa: S202  zipfile itself drops ".." and leading "/"
         else:
-            with tarfile.open(archive) as opened_tar:
+            with _opened_tar(archive) as opened_tar:
                 opened_tar.extractall(target, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+                _read_to_end(opened_tar)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
         raise InvalidModelError(
-            f"{str(archive)!r} can't be unpacked: {error}; expected a .tar.gz or .zip of a "
-            "SavedModel's directory"
+            f"{handle!r} can't be unpacked: {one_line(error)}; expected a .tar.gz or .zip of "
+            "a SavedModel's directory"
         ) from error
-    _lift_only_folder(target)
+
+
+def _opened_tar(archive: Path | IO[bytes]) -> tarfile.TarFile:
+    if isinstance(archive, Path):
+        return tarfile.open(archive)
+    archive.seek(0)
+    return tarfile.open(fileobj=archive)
+
+
+def _read_to_end(archive: tarfile.TarFile) -> None:
+    """Read what follows the last file: the check sum of a compressed archive stands at its end.
+
+    Raises:
+        OSError: it isn't that of what was unpacked.
+    """
+    while archive.fileobj is not None and archive.fileobj.read(_CHUNK_BYTES):
+        pass
 
 
 def _lift_only_folder(target: Path) -> None:

@@ -29,6 +29,7 @@ def lint(model: ModelDescription, note: ExportNote | None) -> list[Finding]:
 
 
 _Verdict = tuple[bool, str]
+_UNTOLD: _Verdict = (False, "It can't be told without a __call__.")
 
 
 def _reusable(model: ModelDescription, note: ExportNote | None) -> _Verdict:
@@ -79,11 +80,13 @@ def _losses(model: ModelDescription, note: ExportNote | None) -> _Verdict:
 
 
 def _training_modes(model: ModelDescription, note: ExportNote | None) -> _Verdict:
+    if not model.calls:
+        return _UNTOLD
     modes = {trace.arguments.get("training") for trace in model.calls}
     if {True, False} <= modes:
         return True, "Its __call__ was traced with training=True and with training=False."
-    if not model.calls or modes == {None}:
-        return bool(model.calls), (
+    if modes == {None}:
+        return True, (
             "Its __call__ has no argument training: dropout and batch normalization, if it has "
             "any, work in one way only."
         )
@@ -92,6 +95,8 @@ def _training_modes(model: ModelDescription, note: ExportNote | None) -> _Verdic
 
 
 def _logits(model: ModelDescription, note: ExportNote | None) -> _Verdict:
+    if not model.calls:
+        return _UNTOLD
     origins = {origin for trace in model.calls for origin in trace.origins}
     if ranked := sorted(origins.intersection(_RANKED)):
         return False, (
@@ -103,7 +108,7 @@ def _logits(model: ModelDescription, note: ExportNote | None) -> _Verdict:
             f"Its output comes from {_some(flat)}: gradients flow better through logits; export "
             "the piece before it, and keep the probabilities for the serving signatures."
         )
-    return True, "Its output is neither a softmax or sigmoid nor a ranking."
+    return True, "No softmax, sigmoid or ranking was found right before its output."
 
 
 def _optimizer(model: ModelDescription, note: ExportNote | None) -> _Verdict:
@@ -131,6 +136,8 @@ def _optimizer_regularization(model: ModelDescription, note: ExportNote | None) 
 
 
 def _hyperparameters(model: ModelDescription, note: ExportNote | None) -> _Verdict:
+    if not model.calls:
+        return _UNTOLD
     optional = sorted({name for trace in model.calls for name in _numbers(trace)})
     if optional:
         return True, f"Those who fine-tune it can set {_some(optional)}."

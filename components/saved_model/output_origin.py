@@ -7,12 +7,21 @@ from typing import Any
 _PASSED_THROUGH = (
     "Cast",
     "ExpandDims",
+    "Gather",
+    "GatherNd",
+    "GatherV2",
     "Identity",
     "IdentityN",
     "Reshape",
+    "Slice",
     "Squeeze",
     "StopGradient",
+    "StridedSlice",
+    "Transpose",
 )
+_JOINED = ("ConcatV2", "Pack")
+_WITH_A_CONSTANT = ("AddV2", "Maximum", "Minimum", "Mul", "RealDiv", "Sub")
+"""They scale, shift or clip where one side is a constant."""
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
@@ -57,9 +66,24 @@ def _origins(functions: dict[str, Any], function: str, tensor: str) -> Iterator[
         arguments = functions[called].signature.output_arg
         if index < len(arguments):
             yield from _origins(functions, called, functions[called].ret[arguments[index].name])
-    elif node.op in _PASSED_THROUGH and node.input:
+    else:
         index = int(output.rpartition(":")[2] or 0) if node.op == "IdentityN" else 0
-        yield from _origins(functions, function, node.input[index])
+        yield from _origins_of_inputs(functions, function, node, index)
+
+
+def _origins_of_inputs(
+    functions: dict[str, Any], function: str, node: Any, index: int
+) -> Iterator[str]:
+    """Yield what lies before an operation that changes little, else the operation."""
+    inputs = [name for name in node.input if not name.startswith("^")]
+    if node.op in _PASSED_THROUGH and inputs:
+        yield from _origins(functions, function, inputs[index])
+    elif node.op in _JOINED:
+        yield from (op for name in inputs for op in _origins(functions, function, name))
+    elif node.op in _WITH_A_CONSTANT:
+        sides = [set(_origins(functions, function, name)) for name in inputs]
+        varying = [side for side in sides if side != {"Const"}]
+        yield from varying[0] if len(varying) == 1 else [node.op]
     else:
         yield node.op
 

@@ -4,8 +4,8 @@ The interface is that of https://www.tensorflow.org/hub/reusable_saved_models: `
 ``training``, ``variables``, ``trainable_variables`` and ``regularization_losses``.
 """
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,16 @@ from components.saved_model.call_trace import (
     traced,
     with_captured,
 )
+from components.saved_model.held_keras import (
+    HeldKeras,
+    find_held_keras,
+    is_of_keras_2,
+    regularization_losses,
+)
 from components.saved_model.training_argument import (
     TrainingArgument,
     find_training_arguments,
+    refuse_unused,
     substituted,
 )
 
@@ -32,7 +39,7 @@ class Parts:
     """What a Reusable SavedModel is put together from."""
 
     call: Any
-    """A `tf.function` with all its traces."""
+    """A `tf.function` with all its traces; None of what can't be called."""
     input_spec: Any
     """None where the function brought its own traces."""
     variables: list[Any]
@@ -71,7 +78,7 @@ def take_apart(
             f"{model!r} can't be called; expected a Keras model or layer, an object with a "
             "__call__, or a function"
         )
-    if _is_keras_2(model):
+    if is_of_keras_2(model):
         raise ConfigurationError(
             f"{model.name!r} is a model of Keras 2, whose own model.save(directory, "
             "include_optimizer=False, save_format='tf') writes a Reusable SavedModel; call that"
@@ -86,15 +93,11 @@ def take_apart(
     return _of_callable(model, input_spec)
 
 
-def _is_keras_2(model: Any) -> bool:
-    legacy = sys.modules.get("tf_keras")
-    return legacy is not None and isinstance(model, legacy.layers.Layer)
-
-
 def assemble(parts: Parts) -> Any:
     """Return an object that `tf.saved_model.save` writes as a Reusable SavedModel."""
     root = tf.__internal__.tracking.AutoTrackable()
-    root.__call__ = parts.call
+    if parts.call is not None:
+        root.__call__ = parts.call
     root.variables = parts.variables
     root.trainable_variables = parts.trainable_variables
     root.regularization_losses = parts.regularization_losses
@@ -112,80 +115,121 @@ def _of_keras(
         )
     arguments = find_training_arguments(model, hyperparameters)
     defaults = {argument.name: argument.default for argument in arguments}
-    losses = list(_regularization_losses(model))
-    num_losses = []
+    num_losses, traces = [], []
 
     def compute(inputs: Any, training: bool, **values: Any) -> Any:
-        with substituted(arguments, values):
+        with substituted(arguments, values) as numbers:
             outputs = model(inputs, training=training)
         num_losses.append(len(model.losses))
+        traces.append(numbers)
         return outputs
 
     call = trace_modes(compute, spec, defaults)
-    return Parts(
+    refuse_unused(arguments, traces)
+    parts = parts_of_layer(model)
+    return dataclasses.replace(
+        parts,
         call=call,
         input_spec=spec,
-        variables=with_captured([variable.value for variable in model.variables], call),
-        trainable_variables=[variable.value for variable in model.trainable_variables],
-        regularization_losses=losses,
-        resources=find_resources(model),
+        variables=with_captured(parts.variables, call),
         arguments=arguments,
         defaults=defaults,
-        num_lost_losses=max(num_losses) - len(losses),
+        num_lost_losses=max(num_losses) - len(parts.regularization_losses),
+    )
+
+
+def parts_of_layer(layer: Any) -> Parts:
+    """List what a Keras layer is made of that can't be called on its own."""
+    return Parts(
+        call=None,
+        input_spec=None,
+        variables=[variable.value for variable in layer.variables],
+        trainable_variables=[variable.value for variable in layer.trainable_variables],
+        regularization_losses=list(regularization_losses(layer)),
+        resources=find_resources(layer),
     )
 
 
 def _keras_spec(model: Any) -> Any:
     """Return what a functional or sequential model takes."""
     inputs = getattr(model, "inputs", None) or None
-    if inputs is not None:
-        inputs = inputs[0] if isinstance(model, keras.Sequential) else model.input
     if inputs is None:
-        raise ConfigurationError(
-            f"the model {model.name!r} doesn't say what it takes; give input_spec, for instance "
-            "tf.TensorSpec([None, 8], tf.float32)"
-        )
+        reused = getattr(model, "traced_input_spec", None)  # of a `ReusableLayer`
+        return _built_spec(model) if reused is None else reused
+    inputs = inputs[0] if isinstance(model, keras.Sequential) else model.input
     return keras.tree.map_structure(
         lambda item: tf.TensorSpec(item.shape, item.dtype, item.name), inputs
     )
 
 
-def _regularization_losses(model: Any) -> Iterator[Any]:
-    """Yield functions without arguments: of weights, and of reused SavedModels inside."""
-    for layer in model._flatten_layers():
-        if layer.trainable:
-            for loss in getattr(layer, "regularization_losses", ()):
-                yield tf.function(loss, input_signature=[], autograph=False)
-    for variable in model.trainable_variables:
-        if variable.regularizer is not None:
-            yield _weight_loss(variable)
+def _built_spec(model: Any) -> Any:
+    """Return what another model or layer took when it was built; as numbers of its own dtype."""
+    shapes = list((getattr(model, "_build_shapes_dict", None) or {}).values())
+    if len(shapes) != 1 or not model.built:
+        raise ConfigurationError(
+            f"the model {model.name!r} doesn't say what it takes; give input_spec, for instance "
+            "tf.TensorSpec([None, 8], tf.float32)"
+        )
 
+    def spec(shape: Any, name: str | None = None) -> Any:
+        if isinstance(shape, dict):
+            return {name: spec(item, name) for name, item in shape.items()}
+        if isinstance(shape, list | tuple) and not all(
+            d is None or isinstance(d, int) for d in shape
+        ):
+            return [spec(item) for item in shape]
+        return tf.TensorSpec([None, *shape[1:]], model.input_dtype, name)
 
-def _weight_loss(variable: Any) -> Any:
-    def regularization_loss() -> Any:
-        return tf.convert_to_tensor(variable.regularizer(variable.value))
-
-    return tf.function(regularization_loss, input_signature=[], autograph=False)
+    return spec(shapes[0], "inputs")
 
 
 def _of_callable(model: Any, input_spec: Any) -> Parts:
     call = traced(model, input_spec)
-    variables = list(getattr(model, "variables", ()))
-    captured = with_captured([plain_variable(variable) for variable in variables], call)
-    trainable = getattr(model, "trainable_variables", None)
-    if trainable is None:
-        trainable = [variable for variable in captured if variable.trainable]
+    defaults = {} if input_spec is None else defaults_of(call)
+    return dataclasses.replace(
+        parts_of_holder(model, find_held_keras(model), call),
+        input_spec=input_spec,
+        defaults=defaults,
+    )
+
+
+def parts_of_holder(model: Any, held: HeldKeras, call: Any = None) -> Parts:
+    """List what an object is made of that isn't a Keras model, but may hold some.
+
+    Args:
+        model: the object.
+        held: what of Keras it holds.
+        call: its call; None where it has none.
+    """
+    listed = [*getattr(model, "variables", ()), *held.layer_variables, *held.variables]
+    own = {id(variable): variable for variable in map(plain_variable, listed)}
+    captured = with_captured(list(own.values()), *([] if call is None else [call]))
+    losses = getattr(model, "regularization_losses", None)
     return Parts(
         call=call,
-        input_spec=input_spec,
+        input_spec=None,
         variables=captured,
-        trainable_variables=[plain_variable(variable) for variable in trainable],
+        trainable_variables=_trainable(model, captured, held),
         regularization_losses=[
-            _argumentless(loss) for loss in getattr(model, "regularization_losses", ())
+            _argumentless(loss)
+            for loss in (held.regularization_losses if losses is None else losses)
         ],
-        resources=find_resources(model),
-        defaults={} if input_spec is None else defaults_of(call),
+        resources=find_resources(model, *held.layers),
     )
+
+
+def _trainable(model: Any, captured: Sequence[Any], held: HeldKeras) -> list[Any]:
+    """Return what a model lists as trained; else what isn't frozen of what it uses."""
+    listed = getattr(model, "trainable_variables", None)
+    if listed is not None and not isinstance(model, tf.Module):
+        return [plain_variable(variable) for variable in listed]
+    of_keras = {id(variable.value) for variable in (*held.layer_variables, *held.variables)}
+    trained = {id(variable.value) for variable in held.trainable_variables}
+    return [
+        variable
+        for variable in captured
+        if (id(variable) in trained if id(variable) in of_keras else variable.trainable)
+    ]
 
 
 def _argumentless(loss: Any) -> Any:

@@ -1,6 +1,7 @@
 """A Keras 3 layer around a Reusable SavedModel; what `hub.KerasLayer` is for Keras 2."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ import tensorflow as tf
 from components.errors import ConfigurationError, InvalidModelError
 from components.saved_model.handle import resolve
 
+_MISMATCHES = ("matching concrete function", "Binding inputs to tf.function failed")
+"""What TensorFlow says of inputs that a function, loaded or defined here, wasn't traced for."""
+
 
 @keras.saving.register_keras_serializable(package="imprimatur")
 class ReusableLayer(keras.layers.Layer):  # type: ignore[misc]
     """Computes what a SavedModel's ``__call__`` does, frozen or fine-tuned with the model around.
 
     Its weights are the SavedModel's ``variables``, its losses the ``regularization_losses`` where
-    it is trainable. While frozen it always infers, as a frozen batch normalization does.
+    it is trainable. While frozen it always infers, as a frozen batch normalization does. Floats
+    become those that the SavedModel was traced for, whatever the layer's dtype policy.
 
     Args:
         handle: a directory, an archive, or a TF Hub address; see `components.saved_model.handle`.
@@ -29,7 +34,8 @@ class ReusableLayer(keras.layers.Layer):  # type: ignore[misc]
 
     Raises:
         InvalidModelError: no SavedModel, or one that isn't reusable.
-        ConfigurationError: an argument that ``__call__`` doesn't have.
+        ConfigurationError: an argument that ``__call__`` doesn't have, or that is NaN; when called,
+            inputs or arguments that the SavedModel wasn't traced for.
     """
 
     def __init__(
@@ -40,25 +46,21 @@ class ReusableLayer(keras.layers.Layer):  # type: ignore[misc]
         arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("autocast", False)  # the SavedModel's type counts, not the layer's
         super().__init__(trainable=trainable, **kwargs)
         self.handle = str(handle) if isinstance(handle, str | Path) else None
-        self.arguments = dict(arguments or {})
-        self.loaded = _load(handle) if self.handle is not None else handle
-        parameters = _parameters(self.loaded, self.handle)
-        self._has_training = "training" in parameters
-        unknown = sorted(self.arguments.keys() - parameters)
-        if unknown:
-            raise ConfigurationError(
-                f"the SavedModel {self.handle!r} takes no argument {unknown}; it takes "
-                f"{sorted(parameters)}"
-            )
+        self._loaded = _load(handle) if self.handle is not None else handle
+        shown = handle if self.handle is None else self.handle
+        _first, *optional = _parameters(self._loaded, shown)
+        self._has_training = "training" in optional
+        self.arguments = _checked_arguments(arguments, set(optional) - {"training"}, shown)
         self._adopt_variables()
         self.built = True
 
     def _adopt_variables(self) -> None:
-        trainable = list(getattr(self.loaded, "trainable_variables", ()))
+        trainable = list(getattr(self._loaded, "trainable_variables", ()))
         known = {id(variable) for variable in trainable}
-        rest = [v for v in getattr(self.loaded, "variables", ()) if id(v) not in known]
+        rest = [v for v in getattr(self._loaded, "variables", ()) if id(v) not in known]
         for variables, is_trainable in ((trainable, True), (rest, False)):
             for variable in variables:
                 name = variable.name.split(":")[0].replace("/", "_")
@@ -69,9 +71,15 @@ class ReusableLayer(keras.layers.Layer):  # type: ignore[misc]
                 )
 
     @property
+    def traced_input_spec(self) -> Any:
+        """What the SavedModel was traced for first; None where that isn't known."""
+        signatures = _input_signatures(self._loaded)
+        return signatures[0][0][0] if signatures else None
+
+    @property
     def regularization_losses(self) -> list[Any]:
         """The SavedModel's, each a function without arguments."""
-        return list(getattr(self.loaded, "regularization_losses", ()))
+        return list(getattr(self._loaded, "regularization_losses", ()))
 
     def _get_own_losses(self) -> list[Any]:
         """Add the SavedModel's losses to those that Keras collects, whenever it asks."""
@@ -89,7 +97,16 @@ class ReusableLayer(keras.layers.Layer):  # type: ignore[misc]
         arguments = dict(self.arguments)
         if self._has_training:
             arguments["training"] = bool(training and self.trainable)
-        return self.loaded(inputs, **arguments)
+        inputs = _as_traced(inputs, self._loaded)
+        try:
+            return self._loaded(inputs, **arguments)
+        except (ValueError, TypeError) as error:
+            if not any(text in str(error) for text in _MISMATCHES):
+                raise
+            raise ConfigurationError(
+                f"the SavedModel {self.handle!r} was called with {_text(inputs)} and {arguments}; "
+                f"it takes {_traces(self._loaded)}"
+            ) from error
 
     def get_config(self) -> dict[str, Any]:
         """Return the handle and arguments.
@@ -116,12 +133,18 @@ def _load(handle: Any) -> Any:
         ) from error
 
 
-def _parameters(loaded: Any, handle: str | None) -> set[str]:
-    """Return the names of what ``__call__`` takes.
+def _parameters(loaded: Any, handle: Any) -> list[str]:
+    """Return the names of what ``__call__`` takes, the inputs' first.
 
     Raises:
+        ConfigurationError: it was never loaded.
         InvalidModelError: it can't be called.
     """
+    if not isinstance(loaded, tf.__internal__.tracking.Trackable):
+        raise ConfigurationError(
+            f"handle is {handle!r}; expected a SavedModel's directory, archive or address, or what "
+            "tf.saved_model.load returned"
+        )
     if not callable(loaded):
         names = ", ".join(map(repr, getattr(loaded, "signatures", {}))) or "none"
         raise InvalidModelError(
@@ -129,8 +152,86 @@ def _parameters(loaded: Any, handle: str | None) -> set[str]:
             f"can't be built upon; it can only be asked through its signatures ({names}). Export "
             "it with components.saved_model.export"
         )
-    function = loaded if hasattr(loaded, "function_spec") else loaded.__call__
+    function = _function(loaded)
     spec = getattr(function, "function_spec", None)
     if spec is not None:
-        return {*spec.fullargspec.args, *spec.fullargspec.kwonlyargs} - {"self"}
-    return set(inspect.signature(function).parameters)
+        listed = [*spec.fullargspec.args, *spec.fullargspec.kwonlyargs]
+        return [name for name in listed if name != "self"]
+    return list(inspect.signature(function).parameters)
+
+
+def _function(loaded: Any) -> Any:
+    return loaded if hasattr(loaded, "function_spec") else loaded.__call__
+
+
+def _checked_arguments(given: Any, known: set[str], handle: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"arguments is {given!r}; expected values by name, for instance {{'dropout_rate': 0.2}}"
+        )
+    unknown = sorted(map(str, given.keys() - known))
+    if unknown:
+        raise ConfigurationError(
+            f"the SavedModel {handle!r} takes no argument {unknown}; arguments can have "
+            f"{sorted(known) or 'none'}"
+        )
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigurationError(f"arguments has {name}={value!r}; expected a finite number")
+    return dict(given)
+
+
+def _as_traced(inputs: Any, loaded: Any) -> Any:
+    """Convert floats that no trace takes to those that the first one of this structure takes."""
+    specs = [
+        args[0] for args, _ in _input_signatures(loaded) if args and _has_structure(args[0], inputs)
+    ]
+    if not specs:
+        return inputs
+
+    def convert(item: Any, *expected: Any) -> Any:
+        types = [getattr(spec, "dtype", None) for spec in expected]
+        is_float = isinstance(item, tf.Tensor) and item.dtype.is_floating
+        if not is_float or item.dtype in types or types[0] is None or not types[0].is_floating:
+            return item
+        return tf.cast(item, types[0])
+
+    return tf.nest.map_structure(convert, inputs, *specs)
+
+
+def _has_structure(spec: Any, inputs: Any) -> bool:
+    try:
+        tf.nest.assert_same_structure(spec, inputs)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _text(structure: Any) -> Any:
+    """Return tensors, or what stands for them in a trace, as ``float32[None, 4]``."""
+    return keras.tree.map_structure(
+        lambda item: (
+            f"{item.dtype.name}{item.shape.as_list() if item.shape.rank is not None else '[...]'}"
+            if isinstance(item, tf.Tensor | tf.TensorSpec)
+            else item
+        ),
+        structure,
+    )
+
+
+def _traces(loaded: Any) -> str:
+    return " or ".join(
+        str(_text([*args, *kwargs.values()])) for args, kwargs in _input_signatures(loaded)
+    )
+
+
+def _input_signatures(loaded: Any) -> list[Any]:
+    """Return the positional and named arguments that each trace takes."""
+    function = _function(loaded)
+    traces = getattr(function, "concrete_functions", ())
+    declared = getattr(function, "input_signature", None)
+    if not traces and declared:
+        return [(tuple(declared), {})]
+    return [trace.structured_input_signature for trace in traces]

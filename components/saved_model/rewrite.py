@@ -7,6 +7,7 @@
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from components.errors import ConfigurationError, InvalidModelError
 from components.record_parts import Finding
 from components.saved_model import tflite
 from components.saved_model.answer_comparison import compare_answers
-from components.saved_model.example_inputs import Inputs, make_inputs
+from components.saved_model.example_inputs import Inputs, answer_all, make_inputs
 from components.saved_model.handle import check_model
 from components.saved_model.session import DEFAULT_SIGNATURE, ServingSession, Signature
 from components.saved_model.staging import replaced_model
@@ -68,29 +69,26 @@ def rewrite(
             means that of `TOLERANCES`.
 
     Raises:
-        ConfigurationError: a format or quantization that isn't known; both directories the same;
-            a directory that holds something else.
+        ConfigurationError: a format or quantization that isn't known; a tolerance that is none;
+            one directory in the other; a directory that holds something else.
         InvalidModelError: it can't be loaded or converted, or answers differently.
         DataError: examples that don't fit.
     """
     source, target = Path(model), Path(directory)
     _check_choices(format, quantization)
+    bound = TOLERANCES[quantization] if tolerance is None else tolerance
+    _check_tolerance(bound)
     check_model(source, str(model))
-    if target.resolve() == source.resolve():
-        raise ConfigurationError(
-            f"{str(source)!r} is both the model and where to write it; give another directory"
-        )
+    _check_apart(source, target)
     with ServingSession(source) as session:
         signature = _choose(session, signature_name)
         inputs = make_inputs(signature, examples)
-        expected = session.run(signature.name, inputs)
-    content = tflite.convert(source, signature.name, quantization, inputs)
-    bound = TOLERANCES[quantization] if tolerance is None else tolerance
-    found = TFLiteModel(content, signature.name).run(inputs)
+        expected = answer_all(lambda batch: session.run(signature.name, batch), signature, inputs)
+    content = tflite.convert(source, signature, quantization, inputs)
+    found = answer_all(TFLiteModel(content, signature.name).run, signature, inputs)
     findings = compare_answers(expected, found, bound)
     _check_answers(source, quantization, findings)
     with replaced_model(target) as staging:
-        staging.mkdir()
         (staging / tflite.FILE).write_bytes(content)
     _log.info("%s as %s (%s), %s bytes", source, target, quantization, f"{len(content):,}")
     return Rewritten(target, len(content), signature.name, tuple(findings))
@@ -103,6 +101,25 @@ def _check_choices(format_name: Any, quantization: Any) -> None:
     ):
         if value not in known:
             raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+
+
+def _check_tolerance(tolerance: Any) -> None:
+    is_number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
+    if not is_number or not 0 <= tolerance < math.inf:
+        raise ConfigurationError(
+            f"tolerance is {tolerance!r}; expected a number from 0, as a part of each output's "
+            "range: 0.01 is one percent"
+        )
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    """Refuse to change the bytes of the model, or to remove it."""
+    model, new = source.resolve(), target.resolve()
+    if model == new or model in new.parents or new in model.parents:
+        raise ConfigurationError(
+            f"{str(target)!r} can't be written: it lies in the model {str(source)!r} or holds it, "
+            "so the model would change; give a directory beside it"
+        )
 
 
 def _choose(session: ServingSession, name: str | None) -> Signature:
@@ -118,9 +135,12 @@ def _choose(session: ServingSession, name: str | None) -> Signature:
 
 
 def _check_answers(model: Path, quantization: str, findings: Sequence[Finding]) -> None:
-    failed = [finding.message.rstrip(".") for finding in findings if not finding.passed]
+    failed = [finding for finding in findings if not finding.passed]
     if failed:
+        reasons = "; ".join(finding.message.rstrip(".") for finding in failed)
+        is_measured = any(finding.bound is not None for finding in failed)
+        advice = "; quantize less, or give a higher tolerance" if is_measured else ""
         raise InvalidModelError(
             f"{str(model)!r} as TFLite with quantization {quantization!r} doesn't answer as it "
-            f"did: {'; '.join(failed)}; quantize less, or give a higher tolerance"
+            f"should: {reasons}{advice}"
         )

@@ -9,12 +9,24 @@
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from components import __version__, artifacts
 from components.errors import ConfigurationError, InvalidModelError
-from components.records import Blessing, Examples, Model, Run, Subject, Validator, dump, now
+from components.records import (
+    Blessing,
+    Examples,
+    Model,
+    Refusal,
+    Run,
+    Subject,
+    Validator,
+    dump,
+    now,
+)
 from components.saved_model.example_inputs import read_examples
+from components.saved_model.original_verdict import refuse_unblessed, verdict_finding
 from components.saved_model.rewrite import rewrite
 from components.saved_model.tflite import Quantization
 
@@ -27,29 +39,34 @@ def rewrite_model(
     model: Model,
     examples: Examples,
     output_dir: str | Path,
+    blessings: Sequence[Blessing] = (),
     quantization: Quantization = "none",
     signature_name: str | None = None,
     tolerance: float | None = None,
     split_name: str | None = None,
     num_examples: int = 200,
     run: Run | None = None,
-) -> Model:
+    signing_key: bytes | None = None,
+) -> Model | Refusal:
     """Rewrite a trained model to TFLite and bless the result for the pusher.
 
     The blessing is of the kind ``infra``: the interpreter loaded these bytes, and they answered
     real examples as the original does. An evaluation of the original isn't one of these bytes, so
-    they are pushed with ``required_kinds=["infra"]``.
+    it is asked here, by `blessings`, and they are pushed with ``required_kinds=["infra"]``.
 
     Args:
         model: a SavedModel.
         examples: real ones, to compare the answers on, and for int8 to learn from.
         output_dir: written whole or not at all.
+        blessings: of the original; a negative one, or one for other bytes, refuses. Without any
+            the blessing says that the original wasn't judged.
         quantization: see `rewrite`.
         signature_name: see `rewrite`.
         tolerance: see `rewrite`.
         split_name: None means ``eval`` where there is one, else the first by name.
         num_examples: how many at most.
         run: the task instance that asks; kept in the blessing.
+        signing_key: what `blessings` must be signed with; None where they aren't.
 
     Raises:
         ConfigurationError: no such split; wrong settings.
@@ -64,6 +81,9 @@ def rewrite_model(
             f"the model in {model.uri!r} hasn't the digest {model.digest} of its record: it was "
             "changed; train it again"
         )
+    refused = refuse_unblessed(model, blessings, signing_key)
+    if refused is not None:
+        return refused
     rows = read_examples(patterns, num_examples)
     with artifacts.new_directory(output_dir) as staging:
         done = rewrite(
@@ -87,7 +107,7 @@ def rewrite_model(
             kind="infra",
             blessed=all(finding.passed for finding in done.findings),
             subject=Subject(type="model", digest=record.digest),
-            findings=done.findings,
+            findings=(*done.findings, verdict_finding(blessings)),
             validator=Validator("imprimatur.saved_model.rewrite", __version__),
             issued_at=now(),
             run=run,

@@ -12,6 +12,14 @@
 The calling process imports neither TensorFlow nor the user's module.
 """
 
-from components.trainer.training import train
+import importlib
+from typing import Any
 
 __all__ = ["train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `train` when it is asked for: the process that trains doesn't need what it does."""
+    if name != "train":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.training").train

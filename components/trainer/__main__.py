@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--custom-config", type=json_object, metavar="JSON", help="becomes fn_args.custom_config")
     add("--serving-examples", type=record(Examples), metavar="RECORD",
         help="what to ask the finished model, where --examples are transformed")  # fmt: skip
-    add("--keras", type=int, choices=(2, 3),
+    add("--keras", choices=("2", "3", "legacy"),
         help="what the module was written for; by default its source decides")  # fmt: skip
     add("--seed", type=int, default=DEFAULT_SEED, help="of random numbers; default %(default)s")
     add("--deterministic", action="store_true",

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components import record_codec
 from components.errors import ConfigurationError, DataError
 from components.records import Examples, HyperParameters, Schema, TransformGraph
+from components.trainer.hyperparameter_space import check_values
 
 SERVING_DIRECTORY = "Format-Serving"
 EVAL_DIRECTORY = "Format-TFMA"
@@ -83,20 +85,23 @@ def read_hyperparameters(
     """Return KerasTuner's configuration from plain values, from one already, or from a record.
 
     Raises:
-        ConfigurationError: not an object, or a configuration of wrong types.
+        ConfigurationError: not an object, a configuration of wrong types, or a value that its own
+            space doesn't allow.
+        RecordError: something in it is no JSON, for instance NaN.
     """
     if isinstance(value, HyperParameters):
         value = value.values
     given = _read_object("hyperparameters", value)
     if given is None:
         return None
-    if given.keys() == _HYPERPARAMETER_CONFIG:
-        space, values = given["space"], given["values"]
+    if "space" in given and given.keys() <= _HYPERPARAMETER_CONFIG:
+        space, values = given["space"], given.get("values")
         if not isinstance(space, list | tuple) or not isinstance(values, Mapping):
             raise ConfigurationError(
                 f"hyperparameters has the space {space!r} and the values {values!r}; expected "
                 "KerasTuner's configuration, a list and an object, or plain values by name"
             )
+        check_values(space, values)
         return given
     return {"space": [], "values": given}
 
@@ -106,6 +111,7 @@ def read_custom_config(value: Mapping[str, Any] | None) -> dict[str, Any] | None
 
     Raises:
         ConfigurationError: not an object.
+        RecordError: something in it is no JSON.
     """
     return _read_object("custom_config", value)
 
@@ -113,7 +119,7 @@ def read_custom_config(value: Mapping[str, Any] | None) -> dict[str, Any] | None
 def _read_object(name: str, value: Any) -> dict[str, Any] | None:
     if value is not None and not isinstance(value, Mapping):
         raise ConfigurationError(f"{name} is {value!r}; expected a JSON object")
-    return None if value is None else dict(value)
+    return None if value is None else dict(record_codec.check(Mapping[str, Any], value, name))
 
 
 def fn_args_for(inputs: Inputs, directory: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ class ChildSpec:
     module_file: str
     fn_args: dict[str, Any]
     """Fields of `FnArgs`, JSON types."""
-    keras: int | None = None
+    keras: int | str | None = None
     """2 or 3; None looks at the source."""
     seed: int = 0
     deterministic: bool = False
@@ -26,6 +26,10 @@ class ChildSpec:
     """Patterns of examples as a server gets them, where those trained on are others."""
     is_chief: bool = True
     """Of several workers, the one whose model counts."""
+    program: str = "components.trainer._child"
+    """The module that runs this: what becomes of the user's module."""
+    search: dict[str, Any] | None = None
+    """Of a search for hyperparameters; see `components.tuner`."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""Says in one sentence what a training process died of."""
+"""Says in one sentence what a training process died of, or couldn't go on for."""
 
 import contextlib
+import errno
+import os
 import signal
 
 _MEANINGS = {
@@ -12,6 +14,11 @@ _MEANINGS = {
     signal.SIGILL: "this machine's processor lacks instructions that a library was built for",
     signal.SIGTERM: "something asked it to stop",
     signal.SIGINT: "it was interrupted",
+}
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file became larger than this process may write",
 }
 
 
@@ -40,3 +47,17 @@ def explain_memory(taken_bytes: int, limit_bytes: int | None) -> str:
         f"{limit_bytes or 0:,} that process.memory_limit_bytes allows: raise that, or train with "
         "smaller batches or fewer workers"
     )
+
+
+def explain_full(error: BaseException) -> str | None:
+    """Say that there is no room to write to, if that is what an exception or its causes mean.
+
+    TensorFlow and HDF5 have their own exceptions for it, with the system's words in them.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        for number, meaning in _FULL.items():
+            if getattr(seen, "errno", None) == number or os.strerror(number) in str(seen):
+                return meaning
+        seen = seen.__cause__ or seen.__context__
+    return None

@@ -16,17 +16,15 @@ from components.trainer.keras_saving import mend_keras, mend_tensorflow
 _log = logging.getLogger("components.trainer")
 
 
-def prepare(module: Path, keras: int | None) -> KerasChoice:
+def prepare(module: Path, keras: int | str | None) -> KerasChoice:
     """Choose Keras, and have what is imported later watched and mended.
 
     Args:
         module: the user's.
         keras: 2, 3, or None to look at the source.
     """
-    os.environ[absent_module.MODULE_FOLDER_VARIABLE] = str(module.parent)
+    provide_tfx(module)
     _provide_parse_version()
-    if str(stand_in.FOLDER) in sys.path:
-        absent_module.install()
     choice = keras_mode.choose(module, keras)
     _log.info("Keras %d: %s", choice.version, choice.reason)
     os.environ["TF_USE_LEGACY_KERAS"] = "1" if choice.version == keras_mode.LEGACY else "0"
@@ -38,6 +36,22 @@ def prepare(module: Path, keras: int | None) -> KerasChoice:
         after_import("tensorflow", mend_tensorflow)
     after_import("absl.logging", _as_talkative_as_we_are)
     return choice
+
+
+def provide_tfx(module: Path) -> None:
+    """Let a user's module import TFX, or what stands in for it where it isn't installed.
+
+    Args:
+        module: the user's; of a copied example, what it imports may lie beside it.
+
+    Raises:
+        ConfigurationError: see `stand_in.python_path`.
+    """
+    os.environ[absent_module.MODULE_FOLDER_VARIABLE] = str(module.parent)
+    folders = stand_in.python_path()
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
+    if folders:
+        absent_module.install()
 
 
 def _provide_parse_version() -> None:

@@ -1,8 +1,12 @@
-"""Gives every ``fit`` of Keras, 2 or 3, the trainer's progress, and refuses one without an end."""
+"""Gives every ``fit`` of Keras, 2 or 3, the trainer's progress, and refuses one without an end.
+
+``train_on_batch`` is watched as well: loops of one's own are often made of it.
+"""
 
 import functools
 import inspect
 import threading
+import weakref
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -38,6 +42,25 @@ def watch_fit(keras: ModuleType) -> None:
         return original(*given.args, **given.kwargs)
 
     owner.fit = fit
+    _watch_batches(keras)
+
+
+def _watch_batches(keras: ModuleType) -> None:
+    owner = next(base for base in keras.Model.__mro__ if "train_on_batch" in vars(base))
+    original = owner.train_on_batch
+    watched: weakref.WeakKeyDictionary[Any, Progress] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(original)
+    def train_on_batch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        progress = watched.setdefault(self, Progress())
+        if isinstance(result, dict):
+            progress.step(metrics=result)
+        else:  # the loss alone, or in front of the metrics
+            progress.step(loss=result[0] if isinstance(result, list | tuple) else result)
+        return result
+
+    owner.train_on_batch = train_on_batch
 
 
 def _callback_class(keras: ModuleType) -> Any:

@@ -13,6 +13,7 @@ from components.errors import ConfigurationError
 
 LEGACY = 2
 CURRENT = 3
+_BY_NAME: dict[object, int] = {2: LEGACY, 3: CURRENT, "2": LEGACY, "3": CURRENT, "legacy": LEGACY}
 _LEGACY_IMPORTS = {
     "tf_keras": "Keras 2 by name",
     "tensorflow_hub": "layers of TensorFlow Hub are Keras 2",
@@ -31,6 +32,10 @@ _LEGACY_ATTRIBUTES = {
     "hub.KerasLayer": "layers of TensorFlow Hub are Keras 2",
     "keras.estimator": "Keras 3 has no estimators",
     "keras.wrappers": "Keras 3 has no keras.wrappers",
+    "get_output_at": "Keras 3's layers have no get_output_at",
+    "get_input_at": "Keras 3's layers have no get_input_at",
+    "get_output_shape_at": "Keras 3's layers have no get_output_shape_at",
+    "get_input_shape_at": "Keras 3's layers have no get_input_shape_at",
 }
 _LEGACY_ARGUMENTS = {
     "lr": "Keras 3's optimizers have no argument lr",
@@ -60,20 +65,20 @@ class KerasChoice:
     reason: str
 
 
-def choose(module: Path, version: int | None = None) -> KerasChoice:
+def choose(module: Path, version: int | str | None = None) -> KerasChoice:
     """Return the Keras to run a module with.
 
     Args:
         module: its file; what it imports from its own folder is looked at too.
-        version: 2 or 3 where somebody has decided; None looks at the source.
+        version: 2 (or ``legacy``) or 3 where somebody has decided; None looks at the source.
 
     Raises:
         ConfigurationError: `version` is something else.
     """
     if version is not None:
-        if version not in (LEGACY, CURRENT):
-            raise ConfigurationError(f"keras is {version!r}; expected 2, 3 or nothing")
-        return KerasChoice(version, "as was asked for")
+        if version not in _BY_NAME:
+            raise ConfigurationError(f"keras is {version!r}; expected 2, 3, 'legacy' or nothing")
+        return KerasChoice(_BY_NAME[version], "as was asked for")
     signs = list(_signs(module))
     legacy = [sign for sign in signs if sign.version == LEGACY]
     current = [sign for sign in signs if sign.version == CURRENT]
@@ -157,18 +162,70 @@ def _wrong_arguments(call: ast.Call) -> Iterator[tuple[int, int, str]]:
 
 
 def _operations_on_keras_tensors(function: ast.FunctionDef) -> Iterator[tuple[int, int, str]]:
-    """Find ``tf.…(x)`` where ``x`` was made by ``Input(…)`` in the same function."""
-    tensors: set[str] = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            made_by = ast.unparse(node.value.func)
-            if made_by.rpartition(".")[2] == "Input":
-                tensors |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
-    for call in calls:
-        names = {item.id for item in call.args if isinstance(item, ast.Name)}
-        if names & tensors and _is_operation(ast.unparse(call.func)):
-            yield LEGACY, call.lineno, "Keras 3 takes no tf operation on a Keras input"
+    """Find ``tf.…(x)`` where ``x`` holds what ``Input(…)`` made in the same function."""
+    tensors = {name for node in _own_nodes(function) for name in _made_of_inputs(node)}
+    for node in _own_nodes(function):
+        if isinstance(node, ast.Call) and _is_operation(ast.unparse(node.func)):
+            given = {name for item in node.args for name in _names_given(item)}
+            if given & tensors:
+                yield LEGACY, node.lineno, "Keras 3 takes no tf operation on a Keras input"
+
+
+def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Yield what stands in a function, but not in the functions within it."""
+    waiting: list[ast.AST] = [*function.body]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _made_of_inputs(node: ast.AST) -> Iterator[str]:
+    """Yield the variables that a statement lets hold Keras inputs, singly or in a list or dict."""
+    if isinstance(node, ast.Assign) and _holds_inputs(node.value):
+        for target in node.targets:
+            inner = target.value if isinstance(target, ast.Subscript) else target
+            if isinstance(inner, ast.Name):
+                yield inner.id
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        owner = node.func.value
+        adds = node.func.attr == "append" and any(map(_holds_inputs, node.args))
+        if adds and isinstance(owner, ast.Name):
+            yield owner.id
+
+
+def _holds_inputs(value: ast.AST) -> bool:
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func).rpartition(".")[2] == "Input"
+    if isinstance(value, ast.List | ast.Tuple):
+        return any(map(_holds_inputs, value.elts))
+    if isinstance(value, ast.Dict):
+        return any(map(_holds_inputs, value.values))
+    if isinstance(value, ast.ListComp):
+        return _holds_inputs(value.elt)
+    return isinstance(value, ast.DictComp) and _holds_inputs(value.value)
+
+
+def _names_given(argument: ast.AST) -> Iterator[str]:
+    """Yield ``x`` of ``x``, ``x[…]``, ``[x, …]``, ``x.values()`` and ``list(x.values())``."""
+    if isinstance(argument, ast.Name):
+        yield argument.id
+    for inner in _same_tensors(argument):
+        yield from _names_given(inner)
+
+
+def _same_tensors(value: ast.AST) -> Iterable[ast.AST]:
+    match value:
+        case ast.Subscript(value=owner):
+            return [owner]
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return items
+        case ast.Call(func=ast.Name(id="list"), args=items):
+            return items
+        case ast.Call(func=ast.Attribute(value=owner, attr="values")):
+            return [owner]
+    return []
 
 
 def _is_operation(name: str) -> bool:

@@ -47,7 +47,8 @@ class MemoryLimit:
     """Kills a training whose processes together take more resident memory than they may.
 
     Args:
-        leaders: the ids of the processes that were started; what these start counts too.
+        leaders: the ids of the processes that were started; what these start counts too. They
+            aren't killed themselves: they tidy up.
         limit_bytes: None doesn't watch.
     """
 
@@ -69,7 +70,7 @@ class MemoryLimit:
 
     def _watch(self) -> None:
         while not self._stopped.wait(_SAMPLE_SECONDS):
-            family = [member for leader in self._leaders for member in _family(leader)]
+            family = [member for leader in self._leaders for member in _descendants(leader)]
             taken = sum(map(_resident_bytes, family))
             if taken > self._limit_bytes:
                 self.taken_bytes = taken
@@ -78,10 +79,9 @@ class MemoryLimit:
                 return
 
 
-def _family(leader: int) -> list[psutil.Process]:
+def _descendants(leader: int) -> list[psutil.Process]:
     try:
-        process = psutil.Process(leader)
-        return [process, *process.children(recursive=True)]
+        return list(psutil.Process(leader).children(recursive=True))
     except psutil.Error:
         return []
 

@@ -7,6 +7,7 @@ Keras' ``fit`` is given one by itself; a loop of one's own uses it directly::
         progress.step(loss=train_step(features, labels))
 """
 
+import atexit
 import functools
 import json
 import logging
@@ -22,6 +23,7 @@ from components.errors import TrainingError
 FILE_VARIABLE = "IMPRIMATUR_PROGRESS_FILE"
 """Names the file of JSON lines that points are added to, if any."""
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_WRITES = 1.0
 MAX_POINTS = 500
 """After so many points of the curves only every second step makes one, then every fourth, …"""
 _log = logging.getLogger("components.trainer.progress")
@@ -48,7 +50,11 @@ class Progress:
         self.num_steps = num_steps
         self.batch_size = batch_size
         self._file = file or os.environ.get(FILE_VARIABLE) or None
+        self._pending: list[dict[str, Any]] = []
+        self._written_at = clock()
         self._clock = clock
+        if self._file is not None:
+            atexit.register(self.flush)
         self._step = 0
         self._stride = 1
         self._num_points = 0
@@ -82,6 +88,8 @@ class Progress:
         self.check_finite(values.get("loss"))
         if self._step % self._stride < num_steps:
             self._add_point(values)
+            if now - self._written_at >= SECONDS_BETWEEN_WRITES:
+                self.flush()
         if now - self._shown_at >= SECONDS_BETWEEN_LINES:
             self._shown_at = now
             _log.info("%s", self._line(values, now))
@@ -95,6 +103,7 @@ class Progress:
             metrics: by name; ``val_…`` for those on the evaluation data.
         """
         self._add_point(metrics, epoch=number)
+        self.flush()
         now = self._clock()
         title = f"epoch {number}" + ("" if num_epochs is None else f"/{num_epochs}")
         self._shown_at = now
@@ -122,11 +131,18 @@ class Progress:
             **more,
             "metrics": {name: number for name, number in numbers.items() if number is not None},
         }
-        line = json.dumps(point, allow_nan=False) + "\n"
-        os.write(_descriptor(str(self._file)), line.encode())
+        self._pending.append(point)
         self._num_points += 1
         if self._num_points % MAX_POINTS == 0:
             self._stride *= 2
+
+    def flush(self) -> None:
+        """Write the points that wait: one at a time would cost a short step some percent."""
+        self._written_at = self._clock()
+        if self._file is not None and self._pending:
+            lines = [json.dumps(point, allow_nan=False) + "\n" for point in self._pending]
+            self._pending.clear()
+            os.write(_descriptor(str(self._file)), "".join(lines).encode())
 
     def _line(self, values: Mapping[str, Any], now: float) -> str:
         of = "" if self.num_steps is None else f"/{self.num_steps:,}"

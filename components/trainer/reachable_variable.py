@@ -1,4 +1,4 @@
-"""Finds the variables that a model's signatures use, and those among them without a value.
+"""Finds the variables that a model's signatures use, and those without a value or with NaN.
 
 A signature may use a variable on a path that one example doesn't take, so that asking isn't
 enough. In the graph of a SavedModel of TensorFlow 2 the variables are handles outside of all
@@ -14,6 +14,7 @@ import tensorflow as tf
 from components.saved_model.session import ServingSession, Signature
 
 _HANDLE = "VarHandleOp"
+_MIN_FLOAT_BYTES = 2
 
 
 def reachable_variables(meta_graph: Any, signatures: Iterable[Signature]) -> dict[str, int | None]:
@@ -63,6 +64,26 @@ def uninitialized(session: ServingSession, variables: Mapping[str, int | None]) 
         ]
     answers = session._session.run(checks)
     return [name for name, is_there in zip(names, answers, strict=True) if not is_there]
+
+
+def holding_nan(session: ServingSession, variables: Mapping[str, int | None]) -> list[str]:
+    """Return those of the variables that hold NaN in a session.
+
+    Args:
+        session: of the model; checks are added to its graph.
+        variables: names of their handles; all have a value.
+    """
+    graph = session._graph
+    checks = {}
+    with graph.as_default():
+        for name in variables:
+            handle = graph.get_tensor_by_name(f"{name}:0")
+            dtype = handle.op.get_attr("dtype")
+            if dtype.is_floating and dtype.size >= _MIN_FLOAT_BYTES:  # none smaller has is_nan
+                value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+                checks[name] = tf.reduce_any(tf.math.is_nan(value))
+    answers = session._session.run(checks)
+    return [name for name, has_nan in answers.items() if has_nan]
 
 
 def _node_name(edge: str) -> str:

@@ -11,15 +11,22 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any
 
 from components import canonical_json
 
-_PREFIX = ".model_run-"
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+PREFIX = ".model_run-"
 _KEY_DIGITS = 16
 _log = logging.getLogger("components.trainer")
+
+
+def path_of(root: Path, recipe: Mapping[str, Any], prefix: str) -> Path:
+    """Return where the run folder of a recipe is; `recipe` and `root` as in `claim`."""
+    digest = hashlib.sha256(canonical_json.dumps(dict(recipe))).hexdigest()
+    return root / f"{prefix}{digest[:_KEY_DIGITS]}"
 
 
 def claim(root: Path, recipe: Mapping[str, Any]) -> Path | None:
@@ -31,8 +38,9 @@ def claim(root: Path, recipe: Mapping[str, Any]) -> Path | None:
         root: of all tries of the task.
         recipe: JSON types; all that a training is made of.
     """
-    digest = hashlib.sha256(canonical_json.dumps(dict(recipe))).hexdigest()
-    folder = root / f"{_PREFIX}{digest[:_KEY_DIGITS]}"
+    from filelock import FileLock, Timeout  # imports asyncio
+
+    folder = path_of(root, recipe, PREFIX)
     root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{folder}.lock", thread_local=False)
     try:
@@ -45,12 +53,17 @@ def claim(root: Path, recipe: Mapping[str, Any]) -> Path | None:
     return folder
 
 
-_locks: list[FileLock] = []
+_locks: list["FileLock"] = []
 
 
 def keep(folder: Path, target: Path) -> None:
-    """Move a run folder to where the artifact has it."""
-    if target.is_dir():
-        target.rmdir()
-    folder.rename(target)
+    """Move a run folder to where the artifact has it; an empty one if the module removed it.
+
+    Keras' ``BackupAndRestore`` does that to the directory that it is given, once all is done.
+    """
+    if folder.is_dir():
+        if target.is_dir():
+            target.rmdir()
+        folder.rename(target)
+    target.mkdir(exist_ok=True)
     folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)

@@ -3,9 +3,21 @@
 import random
 from types import ModuleType
 
+from components.errors import ConfigurationError
 from components.trainer.import_hook import after_import
 
 DEFAULT_SEED = 0
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed.
+
+    Raises:
+        ConfigurationError: it isn't one.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ConfigurationError(f"seed is {seed!r}; expected a whole number from 0 to 2**32 - 1")
+    return seed
 
 
 def variables(seed: int, *, deterministic: bool) -> dict[str, str]:

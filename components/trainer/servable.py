@@ -10,9 +10,13 @@ import numpy as np
 from components.errors import DataError, InvalidModelError, PredictionError
 from components.saved_model.example_inputs import make_inputs
 from components.saved_model.session import ServingSession, Signature, TensorSpec
-from components.trainer.reachable_variable import reachable_variables, uninitialized
+from components.trainer.reachable_variable import holding_nan, reachable_variables, uninitialized
 from components.trainer.serving_example import ServingExample
 
+_DIVERGED = (
+    "the training diverged. Look for NaN or infinite values in the examples, lower the learning "
+    "rate, or clip the gradients"
+)
 _log = logging.getLogger("components.trainer")
 
 
@@ -34,7 +38,7 @@ def check_servable(directory: Path, examples: Iterable[ServingExample]) -> dict[
     Raises:
         InvalidModelError: no SavedModel, one that can't be loaded, without ``serving_default``, or
             one that can't answer, or with a variable that a signature reaches and that no value
-            was restored to.
+            was restored to, or that holds NaN; a symlink.
     """
     _check_present(directory)
     with ServingSession(directory) as session:
@@ -53,6 +57,21 @@ def check_servable(directory: Path, examples: Iterable[ServingExample]) -> dict[
         }
 
 
+def check_eval_model(directory: Path) -> None:
+    """Load what ``run_fn`` wrote for the evaluation, as the serving model is loaded.
+
+    Args:
+        directory: what ``run_fn`` got as ``eval_model_dir``; it needn't hold a model.
+
+    Raises:
+        InvalidModelError: it holds one that can't be loaded; a symlink.
+    """
+    _check_no_symlink(directory, "eval_model_dir")
+    if (directory / "saved_model.pb").is_file():
+        with ServingSession(directory):
+            pass
+
+
 def _check_variables(session: ServingSession) -> dict[str, int]:
     reached = reachable_variables(session.meta_graph, list(session.signatures.values()))
     missing = uninitialized(session, reached)
@@ -62,6 +81,12 @@ def _check_variables(session: ServingSession) -> dict[str, int]:
             f"for instance {', '.join(map(repr, sorted(missing)[:3]))}: the saved object doesn't "
             "track them. Make what holds them an attribute of the object that is saved, or, with "
             "Keras 3, write the model by model.export(fn_args.serving_model_dir)"
+        )
+    diverged = holding_nan(session, reached)
+    if diverged:
+        raise InvalidModelError(
+            f"{len(diverged)} variables that the signatures use hold NaN, for instance "
+            f"{', '.join(map(repr, sorted(diverged)[:3]))}: {_DIVERGED}"
         )
     sizes = [size for size in reached.values() if size is not None]
     return {"num_variables": len(reached), "num_parameters": sum(sizes)}
@@ -85,6 +110,9 @@ def _answered(
         _check_numbers(outputs, example.origin)
         return example.origin
     if not failures:
+        _log.warning(
+            "the model was loaded, but not asked: no example fits what 'serving_default' takes"
+        )
         return None
     shown = "; nor ".join(f"{origin}: {error}" for origin, error in failures)
     raise InvalidModelError(f"the trained model can't answer {shown}") from failures[0][1]
@@ -95,9 +123,7 @@ def _check_numbers(outputs: Mapping[str, Any], origin: str) -> None:
     for name, values in outputs.items():
         if values.dtype.kind in "fc" and np.isnan(values).any():
             raise InvalidModelError(
-                f"the trained model answers {origin} with NaN in its output {name!r}: the training "
-                "diverged. Look for NaN or infinite values in the examples, lower the learning "
-                "rate, or clip the gradients"
+                f"the trained model answers {origin} with NaN in its output {name!r}: {_DIVERGED}"
             )
 
 
@@ -116,6 +142,7 @@ def _described_specs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
 
 
 def _check_present(directory: Path) -> None:
+    _check_no_symlink(directory, "serving_model_dir")
     names = ("saved_model.pb", "saved_model.pbtxt")
     if any((directory / name).is_file() for name in names):
         return
@@ -125,3 +152,11 @@ def _check_present(directory: Path) -> None:
         f"run_fn wrote no SavedModel to fn_args.serving_model_dir: {seen}; with Keras, "
         "model.export(fn_args.serving_model_dir) writes one"
     )
+
+
+def _check_no_symlink(directory: Path, name: str) -> None:
+    if directory.is_symlink():
+        raise InvalidModelError(
+            f"run_fn made fn_args.{name} a symlink to {str(directory.readlink())!r}, which stays "
+            f"behind or moves: write the model into fn_args.{name} itself"
+        )

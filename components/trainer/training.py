@@ -1,7 +1,6 @@
 """`train`: what comes in is checked, a child process trains, what comes out is recorded."""
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 from components import artifacts, example_files
 from components.errors import ConfigurationError
 from components.records import Examples, HyperParameters, Model, Run, Schema, TransformGraph
+from components.serving_folder import ServingFolder
 from components.trainer import arguments, progress, report, run_folder, seeding, user_module
 from components.trainer.arguments import BaseModel, Inputs
 from components.trainer.child_process import run_child
 from components.trainer.child_spec import ChildResult, ChildSpec
-from components.trainer.input_check import check_inputs
 from components.trainer.process_settings import ProcessSettings, read_process_settings
+from components.trainer.scratch import scratch_directory
 
 _log = logging.getLogger("components.trainer")
 
@@ -25,7 +25,7 @@ class _Way:
     """How a training runs, besides what it is made of."""
 
     serving_examples: Examples | None
-    keras: int | None
+    keras: int | str | None
     seed: int
     deterministic: bool
     process: ProcessSettings
@@ -45,7 +45,7 @@ def train(
     hyperparameters: Mapping[str, Any] | HyperParameters | None = None,
     custom_config: Mapping[str, Any] | None = None,
     serving_examples: Examples | None = None,
-    keras: int | None = None,
+    keras: int | str | None = None,
     seed: int = seeding.DEFAULT_SEED,
     deterministic: bool = False,
     process: Mapping[str, Any] | None = None,
@@ -63,12 +63,13 @@ def train(
         transform_graph: becomes ``fn_args.transform_graph_path``.
         base_model: becomes ``fn_args.base_model``, to start from: a `Model`, a directory with a
             SavedModel or with a model's record, or a serving folder, which means its live version;
-            where nothing is live yet, there is none.
+            where nothing is live yet, there is none, with a warning.
         hyperparameters: values by name, or KerasTuner's configuration, or the tuner's record.
         custom_config: handed to the module as it is.
-        serving_examples: what the finished model is asked, where `examples` are transformed but a
-            server will get them raw.
-        keras: 2 or 3; None looks for what the module was written for. See `keras_mode`.
+        serving_examples: the raw ones, where `examples` are transformed but a server will get them
+            raw: the finished model is asked one of them, and its record names them.
+        keras: 2 (or ``legacy``) or 3; None looks for what the module was written for; see
+            `keras_mode`.
         seed: of Python's, NumPy's, TensorFlow's and Keras' random numbers.
         deterministic: the same bits of weights each time, on the same machine; slower.
         process: see `ProcessSettings`.
@@ -76,7 +77,8 @@ def train(
             failed try left it, if nothing that the training is made of has changed.
 
     Raises:
-        ConfigurationError: no such module or no ``run_fn`` in it; a split that doesn't exist.
+        ConfigurationError: no such module or no ``run_fn`` in it; a split that doesn't exist; a
+            base model's directory that holds something else.
         DataError: nothing to train on, or the examples have changed, or don't fit the schema or
             the transform graph.
         TrainingError: the user's code raised, or its process died.
@@ -93,22 +95,16 @@ def train(
         custom_config=arguments.read_custom_config(custom_config),
     )
     settings = read_process_settings(process)
-    way = _Way(serving_examples, keras, _checked_seed(seed), deterministic, settings, run)
+    way = _Way(serving_examples, keras, seeding.check_seed(seed), deterministic, settings, run)
     if run is not None:
         _log.info("training for %s, %s, try %s", run.dag_id, run.run_id, run.try_number)
     with (
-        tempfile.TemporaryDirectory(prefix="imprimatur-base-") as scratch,
+        scratch_directory() as scratch,
         artifacts.new_directory(output_dir) as directory,
     ):
-        base = _read_base(base_model, Path(scratch) / "model")
+        base = _read_base(base_model, scratch / "model")
         inputs = replace(inputs, base_model=base)
         return _train_into(directory, Path(output_dir).absolute(), str(module_file), inputs, way)
-
-
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ConfigurationError(f"seed is {seed!r}; expected a whole number from 0 to 2**32 - 1")
-    return seed
 
 
 def _read_base(source: Model | str | Path | None, scratch: Path) -> BaseModel | None:
@@ -117,11 +113,26 @@ def _read_base(source: Model | str | Path | None, scratch: Path) -> BaseModel | 
         return None
     from components.evaluator.baseline import read_baseline, take_snapshot  # imports NumPy
 
-    found = take_snapshot(read_baseline(source), scratch)
+    base = read_baseline(source)
+    found = take_snapshot(base, scratch)
     if found.directory is None or found.record is None:
+        if isinstance(base, ServingFolder):
+            _check_is_serving_folder(base)
+            _log.warning("starting from scratch: nothing is live in %s", base.base_directory)
         return None
     _log.info("starting from the %s, %s", found.title, found.record.digest)
     return BaseModel(str(found.directory), str(found.record.digest))
+
+
+def _check_is_serving_folder(folder: ServingFolder) -> None:
+    """Refuse a directory that holds things, but nothing that a serving folder holds."""
+    directory = folder.base_directory
+    found = [name for name in folder.names() if not name.startswith(".")]
+    if found and not folder.state_directory.is_dir() and not folder.numbered():
+        raise ConfigurationError(
+            f"base_model is {str(directory)!r}, which holds {found[:10]}; expected a SavedModel, "
+            "the record of a model, or a serving folder"
+        )
 
 
 def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs, way: _Way) -> Model:
@@ -129,7 +140,10 @@ def _train_into(directory: Path, final: Path, module_file: str, inputs: Inputs, 
     if user_module.is_path(module_file):
         user_module.find_module(module_file)  # before a process is started for it
     example_files.check_unchanged(inputs.examples)
-    check_inputs(inputs)
+    if inputs.schema is not None or inputs.transform_graph is not None:
+        from components.trainer.input_check import check_inputs  # imports protobuf
+
+        check_inputs(inputs)
     run_dir = directory / arguments.RUN_DIRECTORY
     run_dir.mkdir()
     _log.info(
@@ -171,7 +185,7 @@ def _record(directory: Path, final: Path, inputs: Inputs, way: _Way, result: Chi
         digest=manifest.digest,
         num_bytes=manifest.num_bytes,
         window=inputs.examples.window,
-        examples_digest=inputs.examples.digest,
+        examples_digest=(way.serving_examples or inputs.examples).digest,
         module_digest=result.module_digest,
         base_model_digest=None if inputs.base_model is None else inputs.base_model.digest,
         hyperparameters=(inputs.hyperparameters or {}).get("values", {}),
@@ -194,6 +208,7 @@ def _recipe(module_file: str, inputs: Inputs, way: _Way) -> dict[str, Any]:
         "transform_graph": inputs.transform_graph,
         "base_model": inputs.base_model,
         "examples": inputs.examples,
+        "serving_examples": way.serving_examples,
     }
     return {
         "task": None if run is None else [run.dag_id, run.run_id, run.task_id, run.map_index],
@@ -203,7 +218,9 @@ def _recipe(module_file: str, inputs: Inputs, way: _Way) -> dict[str, Any]:
         "hyperparameters": inputs.hyperparameters,
         "custom_config": inputs.custom_config,
         "seed": way.seed,
+        "deterministic": way.deterministic,
         "keras": way.keras,
+        "num_workers": way.process.num_workers,
         **{name: None if part is None else part.digest for name, part in parts.items()},
     }
 

@@ -1,22 +1,14 @@
 """Loads SavedModels with tensorflow_hub and prints what it finds: ``python hub_child.py DIR...``.
 
-A process of its own, since tensorflow_hub brings Keras 2. It asks the `pkg_resources` that newer
-setuptools no longer have for one function.
+A process of its own, since tensorflow_hub brings Keras 2.
 """
 
 import json
 import sys
-import types
 
-import packaging.version
-
-resources = types.ModuleType("pkg_resources")
-resources.parse_version = packaging.version.parse
-sys.modules["pkg_resources"] = resources
-
-import numpy as np  # noqa: E402
-import tensorflow_hub as hub  # noqa: E402
-import tf_keras  # noqa: E402
+import numpy as np
+import tensorflow_hub as hub
+import tf_keras
 
 
 def describe_mul_model(directory):
@@ -30,10 +22,10 @@ def describe_mul_model(directory):
     }
 
 
-def describe_network(directory):
+def describe_network(directory, arguments=None):
     rows = np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(3, 4)
     loaded = hub.load(directory)(rows).numpy().tolist()
-    layer = hub.KerasLayer(directory, trainable=True, arguments={"dropout_rate": 0.0})
+    layer = hub.KerasLayer(directory, trainable=True, arguments=arguments)
     before = [v.numpy() for v in layer.trainable_weights]
     losses = [float(loss) for loss in layer.losses]
     model = tf_keras.Sequential([layer, tf_keras.layers.Dense(1)])
@@ -43,6 +35,10 @@ def describe_network(directory):
     return {"loaded": loaded, "losses": losses, "moved": moved}
 
 
-describe = {"mul_model": describe_mul_model, "network": describe_network}
+describe = {
+    "mul_model": describe_mul_model,
+    "network": lambda directory: describe_network(directory, {"dropout_rate": 0.0}),
+    "plain_network": describe_network,
+}
 found = [describe[kind](directory) for kind, directory in map(str.split, sys.argv[1:])]
 print(json.dumps(found))

@@ -39,7 +39,7 @@ def hub(tmp_path):
     class Handler(http.server.SimpleHTTPRequestHandler):
         def do_GET(self):
             paths.append(self.path)
-            if self.path.endswith("?tf-hub-format=compressed"):
+            if self.path.endswith(("?tf-hub-format=compressed", ".tar.gz")):
                 super().do_GET()
             else:
                 self.send_error(404, "only for people")
@@ -118,9 +118,48 @@ def test_a_hub_that_does_not_have_it_leaves_nothing(hub, cache):
 
 def test_a_page_is_no_model(hub, cache):
     (hub.folder / "page").write_text("<html>")
-    with pytest.raises(InvalidModelError, match="isn't the address of a tar archive"):
+    with pytest.raises(InvalidModelError, match=r"/page' can't be unpacked"):
         resolve(f"http://127.0.0.1:{hub.server_port}/page")
     assert list(cache.iterdir()) == []
+
+
+def test_an_archive_on_a_server_may_hold_one_folder(model, hub):
+    archive(model, hub.folder / "model.tar.gz", "my_model")
+    assert files(resolve(f"http://127.0.0.1:{hub.server_port}/model.tar.gz")) == files(model)
+
+
+@pytest.mark.parametrize("is_remote", [True, False], ids=["by address", "on disk"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-8] + bytes([data[-8] ^ 1]) + data[-7:],
+        lambda data: data[:-4],
+        lambda data: data[: len(data) // 2],
+    ],
+    ids=["check sum", "no size", "half"],
+)
+def test_a_damaged_archive_is_not_kept(model, hub, cache, damage, is_remote):
+    packed = archive(model, hub.folder / "model.tar.gz")
+    packed.write_bytes(damage(packed.read_bytes()))
+    handle = f"http://127.0.0.1:{hub.server_port}/model.tar.gz" if is_remote else packed
+    with pytest.raises(InvalidModelError, match="can't be unpacked"):
+        resolve(handle)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_archive_without_a_model_is_not_kept(model, hub, cache):
+    archive(model / "variables", hub.folder / "model.tar.gz")
+    with pytest.raises(InvalidModelError, match=r"model\.tar\.gz' holds \['variables\.index'\]"):
+        resolve(f"http://127.0.0.1:{hub.server_port}/model.tar.gz")
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://a b:c/x"])
+def test_what_is_no_address_is_named(address):
+    with pytest.raises(
+        (InvalidModelError, ServerUnavailableError), match=r"no address|can't be downloaded"
+    ):
+        resolve(address)
 
 
 def test_names_the_tf1_hub_format(model):

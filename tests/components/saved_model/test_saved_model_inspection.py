@@ -1,5 +1,6 @@
 """What is said of a SavedModel, against what TensorFlow says of it, and the lint's advice."""
 
+import functools
 import json
 import os
 import shutil
@@ -94,6 +95,52 @@ def test_advises_against_probabilities_ranks_and_a_rate_that_is_fixed(tmp_path):
     assert not ranked["fine_tunable"].passed
 
 
+PROBABILITIES = {
+    "scaled": lambda keras, tf, x: keras.layers.Rescaling(2.0, 1.0)(tf.nn.softmax(x)),
+    "one class": lambda keras, tf, x: tf.nn.sigmoid(x)[:, 1],
+    "clipped": lambda keras, tf, x: tf.clip_by_value(tf.nn.softmax(x), 0.01, 0.99),
+    "joined": lambda keras, tf, x: tf.concat([x, tf.nn.sigmoid(x)], 1),
+}
+SCORES = {
+    "weighted by a softmax": lambda keras, tf, x: tf.matmul(tf.nn.softmax(x), tf.transpose(x)),
+    "swish": lambda keras, tf, x: x * tf.nn.sigmoid(x),
+    "scaled": lambda keras, tf, x: keras.layers.Rescaling(2.0)(x),
+}
+
+
+@pytest.mark.parametrize("outputs", [PROBABILITIES, SCORES], ids=["probabilities", "scores"])
+def test_follows_outputs_through_scaling_slicing_and_joining(tmp_path, outputs):
+    import keras
+    import tensorflow as tf
+
+    from components.saved_model.export import export
+
+    for name, compute in outputs.items():
+        spec = tf.TensorSpec([None, 4], tf.float32)
+        function = tf.function(functools.partial(compute, keras, tf), input_signature=[spec])
+        verdict = findings(export(function, tmp_path / name))["logits"]
+        assert verdict.passed is (outputs is SCORES), (name, verdict.message)
+
+
+def test_says_what_can_not_be_told_without_a_call(score_model):
+    found = findings(score_model().uri)
+    for check in ("training_modes", "logits", "hyperparameters"):
+        assert not found[check].passed
+        assert "can't be told without a __call__" in found[check].message
+
+
+def test_knows_an_optimizer_within_one_that_scales_the_loss(tmp_path):
+    import keras
+
+    from components.saved_model.export import export
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    inner = keras.optimizers.AdamW(weight_decay=0.125)
+    model.compile(keras.optimizers.LossScaleOptimizer(inner), "mse")
+    message = findings(export(model, tmp_path / "model"))["optimizer_regularization"].message
+    assert "AdamW with weight_decay=0.125" in message
+
+
 def test_finds_an_optimizer_and_a_mode_that_was_not_traced(tmp_path):
     import tensorflow as tf
     import tf_keras
@@ -186,8 +233,22 @@ def test_refuses_a_damaged_graph(exported, tmp_path, damage):
         inspect(copy)
 
 
-def test_refuses_a_note_that_is_none(exported, tmp_path):
+@pytest.mark.parametrize(
+    "note",
+    [
+        "{",
+        "[]",
+        '{"optimizer": 3}',
+        '{"hyperparameters": {"rate": {"default": 0.5}}}',
+        '{"hyperparameters": {"rate": 0.5}}',
+        '{"hyperparameters": {"rate": {"default": "half", "targets": ["dropout.rate"]}}}',
+        '{"optimizer_regularization": {"weight_decay": "much"}}',
+        '{"num_lost_losses": "some"}',
+        '{"versions": ["3.12"]}',
+    ],
+)
+def test_refuses_a_note_that_is_none(exported, tmp_path, note):
     copy = shutil.copytree(exported, tmp_path / "copy")
-    (copy / "assets.extra/reusable.json").write_text("{")
+    (copy / "assets.extra/reusable.json").write_text(note)
     with pytest.raises(InvalidModelError, match=r"reusable\.json' can't be read"):
         inspect(copy)

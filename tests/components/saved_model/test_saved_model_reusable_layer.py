@@ -55,12 +55,30 @@ def test_mul_model_multiplies_trains_and_reports_its_loss(directory, request):
     assert float(layer.trainable_weights[0]) == pytest.approx(3 / 1.001, abs=1e-4)
 
 
+@pytest.fixture(scope="module")
+def saved_by_tensorflow(model, tmp_path_factory):
+    """A Keras 3 model as `tf.saved_model.save` writes it in a training."""
+    import tensorflow as tf
+
+    from components.saved_model.saveable import saveable
+
+    directory = tmp_path_factory.mktemp("saved") / "model"
+    tf.saved_model.save(saveable(model).root, str(directory))
+    return directory
+
+
 def test_tensorflow_hub_loads_and_trains_what_is_exported(
-    saved_mul_model, exported_mul_model, exported, model, rows
+    saved_mul_model, exported_mul_model, exported, saved_by_tensorflow, model, rows
 ):
     arguments = [f"mul_model {saved_mul_model}", f"mul_model {exported_mul_model}"]
     done = subprocess.run(
-        [sys.executable, str(HUB_CHILD), *arguments, f"network {exported}"],
+        [
+            sys.executable,
+            str(HUB_CHILD),
+            *arguments,
+            f"network {exported}",
+            f"plain_network {saved_by_tensorflow}",
+        ],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,
@@ -68,14 +86,18 @@ def test_tensorflow_hub_loads_and_trains_what_is_exported(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    *mul_models, network = json.loads(done.stdout.splitlines()[-1])
+    *mul_models, with_arguments, plain = json.loads(done.stdout.splitlines()[-1])
     for found in mul_models:
         assert (found["product"], found["weights"]) == ([20.0, 40.0], [2.0])
         assert found["losses"] == [pytest.approx(0.004)]
-    np.testing.assert_allclose(network["loaded"], model.predict(rows, verbose=0), atol=1e-6)
     kernel = model.get_layer("hidden").kernel.numpy()
-    assert network["losses"] == [pytest.approx(0.01 * np.square(kernel).sum(), rel=1e-5)]
-    assert network["moved"] == [True] * len(model.trainable_variables)
+    expected = model.predict(rows, verbose=0)
+    for network in (with_arguments, plain):
+        np.testing.assert_allclose(network["loaded"], expected, atol=1e-6)
+        assert network["losses"] == [pytest.approx(0.01 * np.square(kernel).sum(), rel=1e-5)]
+        assert len(network["moved"]) == len(model.trainable_variables)
+    assert all(with_arguments["moved"])
+    assert any(plain["moved"])
 
 
 def around(layer):
@@ -185,6 +207,59 @@ def test_refuses_an_argument_that_the_call_does_not_have(exported):
 
     with pytest.raises(ConfigurationError, match=r"no argument \['rate'\]; .*'dropout_rate'"):
         ReusableLayer(exported, arguments={"rate": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("handle", "arguments", "message"),
+    [
+        (None, None, "handle is None; expected a SavedModel's directory"),
+        (3, None, "handle is 3; expected"),
+        ("exported", ["dropout_rate"], r"arguments is \['dropout_rate'\]; expected values by name"),
+        ("exported", {"training": True}, r"no argument \['training'\]"),
+        ("exported", {"inputs": 1.0}, r"no argument \['inputs'\]"),
+        ("exported", {"dropout_rate": float("nan")}, "dropout_rate=nan; expected a finite number"),
+    ],
+)
+def test_refuses_bad_settings(exported, handle, arguments, message):
+    from components.saved_model.reusable_layer import ReusableLayer
+
+    with pytest.raises(ConfigurationError, match=message):
+        ReusableLayer(exported if handle == "exported" else handle, arguments=arguments)
+
+
+def test_says_what_it_takes_when_called_with_something_else(exported, rows):
+    from components.saved_model.reusable_layer import ReusableLayer
+
+    with pytest.raises(
+        ConfigurationError, match=r"called with float32\[3, 3\] and .* takes \['float32\[None, 4\]'"
+    ):
+        ReusableLayer(exported)(rows[:, :3])
+    with pytest.raises(ConfigurationError, match=r"'dropout_rate': 'high'.*; it takes"):
+        ReusableLayer(exported, arguments={"dropout_rate": "high"})(rows)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_takes_and_refuses_inputs_by_the_saved_models_own_type(tmp_path, policy):
+    import keras
+    import tensorflow as tf
+
+    from components.saved_model.reusable_layer import ReusableLayer
+
+    class Doubled(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float64)])
+        def __call__(self, inputs):
+            return 2.0 * inputs
+
+    tf.saved_model.save(Doubled(), str(tmp_path / "model"))
+    for handle in (tmp_path / "model", Doubled()):
+        layer = ReusableLayer(handle, dtype=policy)
+        third = layer(np.array([[1.0 / 3.0]]))
+        assert float(third[0, 0]) == 2.0 / 3.0  # all of its digits
+        head = keras.layers.Dense(1, dtype=policy)
+        assert head(layer(tf.ones([3, 1], tf.float16))).shape == (3, 1)
+        for wrong in (np.ones((2, 3)), np.ones((2, 1), np.int32), {"a": np.ones((2, 1))}):
+            with pytest.raises(ConfigurationError, match=r"it takes \['float64\[None, 1\]'"):
+                layer(wrong)
 
 
 def test_refuses_a_damaged_model(exported, tmp_path):

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from components import artifacts
 from components.errors import ConfigurationError, DataError, InvalidModelError
 
 MANY = np.random.default_rng(3).normal(size=(200, 4)).astype(np.float32)
@@ -153,12 +154,12 @@ def test_writes_nothing_that_answers_differently(wide, tmp_path):
     [
         ([1.0, 2.0], [1.0, 2.1], True),
         ([1.0, 2.0], [1.0, 2.3], False),
-        ([1.0, float("nan")], [1.0, float("nan")], True),
+        ([1.0, float("nan")], [1.0, float("nan")], False),
         ([1.0, float("nan")], [1.0, 2.0], False),
         ([1.0, 2.0], [1.0, float("nan")], False),
         ([float("inf"), 1.0], [float("inf"), 1.0], True),
         ([float("inf"), 1.0], [float("-inf"), 1.0], False),
-        ([float("nan")], [float("nan")], True),
+        ([float("nan")], [float("nan")], False),
         ([0.0, 0.0], [0.0, 0.05], True),
         ([0.0, 0.0], [0.0, 0.5], False),
         ([1.0, 2.0], [[1.0, 2.0]], False),
@@ -172,6 +173,19 @@ def test_compares_answers_and_fails_closed(expected, found, passed):
 
     (finding,) = compare_answers({"y": np.array(expected)}, {"y": np.array(found)}, 0.1)
     assert finding.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "whose"),
+    [([1.0, np.nan], [1.0, np.nan], "original"), ([1.0, 2.0], [1.0, np.nan], "rewritten model")],
+)
+def test_says_whose_answer_is_no_number(expected, found, whose):
+    from components.saved_model.answer_comparison import compare_answers
+
+    (finding,) = compare_answers({"y": np.array(expected)}, {"y": np.array(found)}, 0.1)
+    assert finding.message == (
+        f"The output 'y' of the {whose} is NaN in 1 of 2 values, on 2 examples."
+    )
 
 
 def test_a_missing_output_fails():
@@ -192,6 +206,15 @@ def test_a_missing_output_fails():
         ({"examples": []}, DataError, "no examples"),
         ({"examples": [b""]}, DataError, r"\['row'\] .* can't be read from the examples"),
         ({"signature_name": "nope"}, InvalidModelError, "no signature 'nope'"),
+        ({"tolerance": float("nan")}, ConfigurationError, "tolerance is nan; expected a number"),
+        ({"tolerance": -1}, ConfigurationError, "tolerance is -1; expected a number from 0"),
+        ({"tolerance": "1%"}, ConfigurationError, "tolerance is '1%'; expected a number"),
+        ({"examples": [1.0, 2.0]}, DataError, r"a list of float; expected .* {'row': …}"),
+        ({"examples": MANY}, DataError, r"a ndarray of ndarray; expected .* {'row': …}"),
+        ({"examples": {"row": MANY[:, :3]}}, DataError, r"float32\[200, 3\].*takes float32\[None"),
+        ({"examples": {"row": 1.0}}, DataError, "give a row for each example"),
+        ({"examples": {"row": [[1.0], [1.0, 2.0]]}}, DataError, "'row' is no array: "),
+        ({"examples": {"row": [["a"] * 4]}}, DataError, r"takes float32\[None, 4\]"),
     ],
 )
 def test_refuses_bad_input(wide, tmp_path, change, error, message):
@@ -203,12 +226,22 @@ def test_refuses_bad_input(wide, tmp_path, change, error, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_refuses_to_overwrite_the_model(wide):
+@pytest.mark.parametrize("target", ["", "lite", "assets.extra/lite", ".."])
+def test_never_changes_the_model(wide, target):
     from components.saved_model.rewrite import rewrite
 
     _, directory = wide
-    with pytest.raises(ConfigurationError, match="both the model and where to write it"):
-        rewrite(directory, directory, examples={"row": MANY})
+    before = artifacts.digest(directory)
+    with pytest.raises(ConfigurationError, match="the model would change; give a directory beside"):
+        rewrite(directory, directory / target, examples={"row": MANY})
+    assert artifacts.digest(directory) == before
+
+
+def test_takes_lists_as_arrays(wide, tmp_path):
+    from components.saved_model.rewrite import rewrite
+
+    done = rewrite(wide[1], tmp_path / "lite", examples={"row": MANY[:5].tolist()})
+    assert "on 5 examples" in done.findings[0].message
 
 
 def test_no_rows_compare_nothing(wide, tmp_path):
@@ -217,3 +250,60 @@ def test_no_rows_compare_nothing(wide, tmp_path):
     with pytest.raises(DataError, match="have no rows"):
         rewrite(wide[1], tmp_path / "lite", examples={"row": MANY[:0]}, quantization="int8")
     assert not (tmp_path / "lite").exists()
+
+
+@pytest.fixture(scope="module")
+def recurrent(tmp_path_factory):
+    """A recurrent layer, with signatures for one row, three, and any number."""
+    import keras
+    import tensorflow as tf
+
+    from components.saved_model.export import export
+    from components.saved_model.serving_signature import raw_tensors
+
+    inputs = keras.Input((6, 4))
+    model = keras.Model(inputs, keras.layers.LSTM(3)(inputs))
+    signatures = {
+        name: raw_tensors(
+            lambda features: model(features["steps"]), {"steps": tf.TensorSpec([rows, 6, 4])}
+        )
+        for name, rows in (("one", 1), ("three", 3), ("any", None))
+    }
+    return export(model, tmp_path_factory.mktemp("recurrent") / "model", signatures=signatures)
+
+
+STEPS = np.random.default_rng(4).normal(size=(7, 6, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "num_compared"), [("one", 7), ("three", 6)])
+def test_signatures_of_a_fixed_number_of_rows_are_asked_in_turn(
+    recurrent, tmp_path, name, num_compared
+):
+    from components.saved_model.rewrite import rewrite
+
+    done = rewrite(recurrent, tmp_path / "lite", examples={"steps": STEPS}, signature_name=name)
+    assert done.findings[0].message.endswith(f"on {num_compared} examples.")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"signature_name": "any"}, InvalidModelError, r"TensorListReserve .* a fixed number of r"),
+        (
+            {"signature_name": "one", "quantization": "int8"},
+            InvalidModelError,
+            r"runs While .*can't quantize to int8; use dynamic",
+        ),
+        (
+            {"signature_name": "three", "examples": {"steps": STEPS[:2]}},
+            DataError,
+            "there are 2 examples; give more",
+        ),
+    ],
+)
+def test_names_what_a_loop_needs(recurrent, tmp_path, settings, error, message):
+    from components.saved_model.rewrite import rewrite
+
+    with pytest.raises(error, match=message):
+        rewrite(recurrent, tmp_path / "lite", **{"examples": {"steps": STEPS}, **settings})
+    assert list(tmp_path.iterdir()) == []

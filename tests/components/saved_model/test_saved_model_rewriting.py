@@ -46,6 +46,7 @@ def test_command_rewrites_and_the_pusher_publishes(trained, write_examples, tmp_
         "infra", True, record.digest
     )  # fmt: skip
     assert "within 0.01, on 4 examples" in blessing.findings[0].message
+    assert "The original wasn't judged" in blessing.findings[-1].message
 
     result = pusher.push(
         model=record,

@@ -21,6 +21,14 @@ from components.trainer.keras_mode import choose
         ("model.fit(x, workers=4)", "no argument workers"),
         ("tf.keras.layers.experimental.preprocessing.Rescaling(2)", "no layers.experimental"),
         ("def f():\n  x = tf.keras.Input((1,))\n  return tf.expand_dims(x, 1)", "no tf operation"),
+        ("def f():\n  x = [Input((1,)) for _ in 'ab']\n  tf.concat(x, 1)", "no tf operation"),
+        ("def f():\n  x = {}\n  x['a'] = Input((1,))\n  tf.add(x['a'], 1)", "no tf operation"),
+        ("def f():\n  x = []\n  x.append(Input((1,)))\n  tf.concat(x, 1)", "no tf operation"),
+        (
+            "def f():\n  x = {'a': Input((1,))}\n  tf.concat(list(x.values()), 1)",
+            "no tf operation",
+        ),
+        ("p = model.get_layer('a').get_output_at(0)", "no get_output_at"),
     ],
 )
 def test_finds_what_needs_keras_2(tmp_path, source, reason):
@@ -37,6 +45,8 @@ def test_finds_what_needs_keras_2(tmp_path, source, reason):
         "import tensorflow as tf\nmodel.save('d', save_format='tf', signatures={})",
         "def f():\n  x = tf.keras.Input((1,))\n  return tf.keras.layers.Dense(1)(x)",
         "schedule = Cosine(decay=3); fit_something(lr=3)",
+        "def f():\n  x = [Input((1,))]\n  def g(x):\n    return tf.concat(x, 1)\n  return g",
+        "def f():\n  x = [Input((1,))]\n  return tf.keras.Model(x, tf.keras.layers.add(x))",
         "def run_fn(:",
         "",
     ],
@@ -65,5 +75,7 @@ def test_prefers_keras_3_where_both_are_used_and_says_so(tmp_path):
 def test_does_what_it_is_told(tmp_path):
     (tmp_path / "taxi.py").write_text("import tf_keras")
     assert choose(tmp_path / "taxi.py", 3).version == 3
-    with pytest.raises(ConfigurationError, match="keras is 4; expected 2, 3"):
+    (tmp_path / "taxi.py").write_text("import keras.ops")
+    assert choose(tmp_path / "taxi.py", "legacy").version == 2
+    with pytest.raises(ConfigurationError, match="keras is 4; expected 2, 3, 'legacy'"):
         choose(tmp_path / "taxi.py", 4)

@@ -1,6 +1,7 @@
 """What Keras 3 broke works again: models saved in the ways of Keras 2 can be served."""
 
 import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -27,13 +28,19 @@ def keras(tf, monkeypatch):
     modules = [importlib.import_module(f"keras.{name}") for name in names]
     for module in (saving_api, *modules):
         monkeypatch.setattr(module, "save_model", module.save_model)
-    monkeypatch.setattr(tf.saved_model, "save", tf.saved_model.save)
-    owner = next(base for base in keras.Model.__mro__ if "fit" in vars(base))
-    monkeypatch.setattr(owner, "fit", owner.fit)
+    save = tf.saved_model.save
+    for name in ("fit", "train_on_batch"):
+        owner = next(base for base in keras.Model.__mro__ if name in vars(base))
+        monkeypatch.setattr(owner, name, vars(owner)[name])
     mend_keras(keras)
     mend_tensorflow(tf)
     watch_fit(keras)
-    return keras
+    yield keras
+    tf.saved_model.save = save
+    for name, module in list(sys.modules.items()):  # some are made while the test runs
+        mended = vars(module).get("save") if name.startswith("tensorflow") else None
+        if getattr(mended, "__wrapped__", None) is save:
+            vars(module)["save"] = save
 
 
 @pytest.fixture
@@ -91,6 +98,19 @@ def test_save_to_a_directory_names_inputs_and_outputs_as_keras_2_did(model, feat
     )
 
 
+def test_save_gives_names_that_a_signature_can_have_and_loses_no_output(keras, tmp_path):
+    names = ("a-b", "a b", "2nd")
+    inputs = [keras.Input((1,), name=name) for name in names]
+    scaled = keras.layers.Rescaling(2.0, name="twice")
+    keras.Model(inputs, [scaled(item) for item in inputs]).save(tmp_path / "m")
+    asked = {name: np.array([[value]], np.float32) for name, value in
+             (("a_b", 1.0), ("a_b_1", 2.0), ("arg_2nd", 3.0))}  # fmt: skip
+    answer = serve(tmp_path / "m", asked)
+    assert {name: float(value[0, 0]) for name, value in answer.items()} == {
+        "twice": 2.0, "twice_1": 4.0, "twice_2": 6.0
+    }  # fmt: skip
+
+
 def test_save_takes_signatures(tf, keras, model, features, tmp_path):
     signatures = signatures_of(tf, model)
     model.save(tmp_path / "a", save_format="tf", include_optimizer=False, signatures=signatures)
@@ -110,6 +130,58 @@ def test_save_without_signatures_of_a_model_without_named_inputs(keras, tmp_path
     (name,) = signature_inputs(tmp_path / "m")
     (answer,) = serve(tmp_path / "m", {name: np.full((1, 3), 4.0, np.float32)}).values()
     np.testing.assert_array_equal(answer, np.full((1, 3), 8.0))
+
+
+def saved_variables(tf, directory):
+    """The shapes of what the checkpoint of a SavedModel holds."""
+    saved = tf.train.list_variables(f"{directory}/variables/variables")
+    return sorted(shape for name, shape in saved if name.endswith("VARIABLE_VALUE"))
+
+
+@pytest.mark.parametrize("way", ["save", "tf.saved_model.save", "a module", "export"])
+def test_each_variable_is_written_once_and_the_optimizer_not(tf, keras, tmp_path, way):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dropout(0.5)])
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(np.ones((2, 2)), np.ones((2, 3)), verbose=0)
+    directory = str(tmp_path / "m")
+    if way == "a module":
+        module = tf.Module()
+        module.held, module.optimizer = {"net": [model]}, model.optimizer
+        tf.saved_model.save(module, directory)
+    else:
+        import tensorflow.saved_model.experimental  # noqa: F401  replaces tf.saved_model
+
+        ways = {"save": model.save, "export": lambda path: model.export(path, verbose=False)}
+        ways.get(way, lambda path: tf.saved_model.save(model, path))(directory)
+    # Kernel, bias, and the dropout's seed.
+    assert saved_variables(tf, directory) == [[2], [2, 3], [3]]
+
+
+def test_what_is_saved_in_the_way_of_keras_2_can_be_fine_tuned(model, features, tmp_path):
+    from components.saved_model.inspection import inspect
+    from components.saved_model.reusable_layer import ReusableLayer
+
+    model.get_layer("score").kernel.regularizer = lambda kernel: 0.5 * kernel[0, 0] ** 2
+    model.save(tmp_path / "m", save_format="tf", include_optimizer=False)
+    layer = ReusableLayer(tmp_path / "m", trainable=True)
+    inputs = [features["left"], features["right"]]
+    np.testing.assert_allclose(layer(inputs), model(inputs), rtol=1e-6)
+    trained = [variable.path for variable in model.trainable_variables]
+    assert [v.name.removesuffix(":0") for v in layer._loaded.trainable_variables] == trained
+    kernel = model.get_layer("score").kernel.numpy()
+    assert [float(loss) for loss in layer.losses] == [pytest.approx(0.5 * kernel[0, 0] ** 2)]
+    failed = [finding.check for finding in inspect(tmp_path / "m").findings if not finding.passed]
+    assert failed == []
+
+
+def test_says_that_an_optimizer_is_not_written(model, tmp_path, caplog):
+    model.save(tmp_path / "m", include_optimizer=True)
+    assert "include_optimizer=True: a SavedModel is written without its optimizer" in caplog.text
+
+
+def test_refuses_to_save_a_model_that_was_never_built(keras, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"'new' can't be saved .* call it on a batch"):
+        keras.Sequential([keras.layers.Dense(1)], name="new").save(tmp_path / "m")
 
 
 def signature_inputs(directory):

@@ -22,7 +22,9 @@ LAUNCHER = """
     import os, pathlib, signal, subprocess, sys
     def run_fn(fn_args):
         child = subprocess.Popen(
-            [sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True
+            [sys.executable, "-c", "import signal; signal.pause()"],
+            start_new_session=True,
+            env={},
         )
         path = pathlib.Path(fn_args.custom_config["report"])
         path.with_suffix(".new").write_text(f"{os.getpid()} {child.pid}")
@@ -76,7 +78,9 @@ def test_leaves_no_process_behind(attempt, write_module):
     wait_until(lambda: not is_running(grandchild), seconds=5)
 
 
-def test_ends_within_5_seconds_of_being_asked_to(write_module, examples, tmp_path):
+@pytest.fixture
+def started(write_module, examples, tmp_path):
+    """A training's command in a process group of its own; the processes that it is made of."""
     report = tmp_path / "report"
     arguments = {
         "--module-file": write_module(LAUNCHER),
@@ -91,18 +95,37 @@ def test_ends_within_5_seconds_of_being_asked_to(write_module, examples, tmp_pat
         ],
         cwd=Path(command.__file__).parents[2],
         stderr=subprocess.DEVNULL,
+        process_group=0,
     )
-    wait_until(report.exists)
-    parent.send_signal(signal.SIGTERM)
-    assert parent.wait(5) == 128 + signal.SIGTERM
-    for pid in map(int, report.read_text().split()):
-        wait_until(lambda pid=pid: not is_running(pid), seconds=5)
+    try:
+        wait_until(report.exists)
+        pids = [int(pid) for pid in report.read_text().split()]
+        yield parent, pids
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: not any(map(is_running, pids)), seconds=5)
     assert not (tmp_path / "out").exists()
 
 
-def test_sets_processors_gpus_level_and_environment(attempt, write_module):
+def test_ends_within_5_seconds_of_being_asked_to(started):
+    parent, pids = started
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(5) == 128 + signal.SIGTERM
+    assert not any(map(is_running, pids))
+
+
+@pytest.mark.parametrize("kill", [os.kill, os.killpg])
+def test_nothing_outlives_a_trainer_that_was_killed(started, kill):
+    parent, pids = started
+    kill(parent.pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, pids)), seconds=5)
+
+
+def test_sets_processors_gpus_level_and_environment(attempt, write_module, tmp_path):
     source = """
         import json, logging, os, random
+        import lies_on_the_given_path
         def run_fn(fn_args):
             names = ("CUDA_VISIBLE_DEVICES", "MINE", "TF_CPP_MIN_LOG_LEVEL", "PYTHONHASHSEED")
             state = [os.environ.get(name) for name in names]
@@ -111,7 +134,11 @@ def test_sets_processors_gpus_level_and_environment(attempt, write_module):
             raise RuntimeError("reported")
     """
     first = min(os.sched_getaffinity(0))
-    process = {"cpus": 1, "gpus": [], "log_level": "WARNING", "environment": {"MINE": "yes"}}
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "lies_on_the_given_path.py").write_text("")
+    environment = {"MINE": "yes", "PYTHONPATH": str(library)}
+    process = {"cpus": 1, "gpus": [], "log_level": "WARNING", "environment": environment}
     seen, _ = attempt(write_module(source), process=process, seed=5)
     assert json.loads(seen)[:6] == ["-1", "yes", "1", "5", [first], 30]
     again, _ = attempt(write_module(source), process=process, seed=5)

@@ -7,7 +7,7 @@ import pytest
 
 from components.errors import TrainingError
 from components.trainer import report
-from components.trainer.progress import MAX_POINTS, Progress
+from components.trainer.progress import MAX_POINTS, SECONDS_BETWEEN_WRITES, Progress
 
 
 class Clock:
@@ -65,12 +65,15 @@ def test_keeps_points_fewer_as_it_gets_longer(clock, tmp_path):
     progress = Progress(file=file, clock=clock)
     for step in range(4 * MAX_POINTS):
         progress.step(loss=float(step), metrics={"text": "no number", "bad": float("nan")})
+    assert not file.exists()  # no time has passed
+    clock.now += SECONDS_BETWEEN_WRITES
+    progress.step(loss=float(4 * MAX_POINTS), num_steps=8)
     points = [json.loads(line) for line in file.read_text().splitlines()]
     assert points[0] == {"step": 1, "metrics": {"loss": 0.0}}
     assert MAX_POINTS < len(points) < 3 * MAX_POINTS
     steps = [point["step"] for point in points]
     assert steps == sorted(set(steps))
-    assert all(point["metrics"]["loss"] == point["step"] - 1 for point in points)
+    assert all(point["metrics"]["loss"] == point["step"] - 1 for point in points[:-1])
 
 
 def test_draws_what_was_kept(clock, tmp_path):

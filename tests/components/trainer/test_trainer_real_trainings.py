@@ -176,6 +176,28 @@ def run_fn(fn_args):
     model.export(fn_args.serving_model_dir, verbose=False)
 """
 
+BACKUP = """
+import os, signal
+import keras
+import reading
+
+class Killed(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        print("epoch", epoch, "learning rate", float(self.model.optimizer.learning_rate),
+              "steps", int(self.model.optimizer.iterations), flush=True)
+        if epoch == 2 and not self.was_there:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+def run_fn(fn_args):
+    killed = Killed()
+    killed.was_there = os.listdir(fn_args.model_run_dir) != []
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.5), "mse")
+    backup = keras.callbacks.BackupAndRestore(fn_args.model_run_dir)
+    model.fit(reading.batches(fn_args.train_files), epochs=4, callbacks=[backup, killed])
+    model.export(fn_args.serving_model_dir, verbose=False)
+"""
+
 
 @pytest.fixture
 def line_examples(write_examples):
@@ -286,6 +308,20 @@ def test_a_loop_of_ones_own_goes_on_after_a_crash_and_starts_from_a_model(run, t
     )
     assert f"starts at slope {slope:.3f}" in capfd.readouterr().err
     assert warm.base_model_digest == model.digest
+
+
+def test_keras_own_backup_goes_on_after_a_kill(run, tmp_path, capfd):
+    task = Run("lines", "manual__1", "trainer")
+    with pytest.raises(TrainingError, match=r"ended by SIGKILL"):
+        run(BACKUP, run=task)
+    assert [path.name[:11] for path in (tmp_path / "task").iterdir()] == [".model_run-"] * 2
+    _, directory, facts = run(BACKUP, "task/2-b", run=task)
+    shown = [line for line in capfd.readouterr().err.splitlines() if line.startswith("epoch ")]
+    assert [line.split()[1] for line in shown] == ["0", "1", "2", "2", "3"]
+    assert shown[2] == shown[3]
+    assert facts["resumed"]
+    assert list((directory / "model_run").iterdir()) == []  # Keras removed what it was given
+    assert [path.name for path in (tmp_path / "task").iterdir()] == ["2-b"]
 
 
 def test_several_workers_train_together(run, capfd):

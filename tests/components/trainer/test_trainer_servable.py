@@ -65,8 +65,42 @@ def test_refuses_a_model_that_cannot_answer_its_own_examples(save, example_file)
         check(save(feature="absent"), example_file)
 
 
-def test_asks_nothing_where_there_is_no_example(save, tmp_path):
+def test_asks_nothing_where_there_is_no_example_and_says_so(save, tmp_path, caplog):
     check(save(feature="absent"), str(tmp_path / "no-such-*"))
+    assert [one.levelname for one in caplog.records if "not asked" in one.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_refuses_weights_that_are_no_numbers_though_the_answer_is(tf, tmp_path, dtype):
+    module = tf.Module()
+    module.weights = tf.Variable(tf.constant([1.0, float("nan")], dtype), name="w")
+    module.count = tf.Variable([1, 2])
+    spec = tf.TensorSpec([None], tf.string, name="examples")
+    module.f = tf.function(
+        lambda _: {"y": tf.argmax(module.weights) + tf.size(module.count, tf.int64)},
+        input_signature=[spec],
+    )
+    tf.saved_model.save(module, str(tmp_path / "m"), {"serving_default": module.f})
+    with pytest.raises(InvalidModelError, match=r"1 variables .* hold NaN, .*diverged"):
+        check(tmp_path / "m")
+
+
+def test_refuses_a_symlink_to_a_model(save, tmp_path):
+    (tmp_path / "link").symlink_to(save())
+    with pytest.raises(InvalidModelError, match=r"serving_model_dir a symlink to .*/model'"):
+        check(tmp_path / "link")
+
+
+def test_refuses_an_eval_model_that_was_written_half(save, tmp_path):
+    from components.trainer.servable import check_eval_model
+
+    check_eval_model(tmp_path / "none")
+    directory = save()
+    check_eval_model(directory)
+    graph = directory / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:100])
+    with pytest.raises(InvalidModelError, match="can't be loaded"):
+        check_eval_model(directory)
 
 
 def test_refuses_a_model_without_signatures(save, example_file):

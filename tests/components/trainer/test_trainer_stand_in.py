@@ -216,6 +216,36 @@ def test_rewrites_a_model_for_tflite(tfx, tmp_path):
         factory.create_rewriter("Nope")
 
 
+@pytest.mark.parametrize("form", ["function", "list"])
+def test_rewrites_to_whole_numbers_alone(tfx, tmp_path, form):
+    import numpy as np
+
+    tf = pytest.importorskip("tensorflow")
+    factory = tfx("tfx.components.trainer.rewriting.rewriter_factory")
+    converters = tfx("tfx.components.trainer.rewriting.converters")
+    module = tf.Module()
+    module.weights = tf.Variable(np.eye(4, 3, dtype=np.float32))
+    spec = tf.TensorSpec([1, 4], tf.float32, name="x")
+    module.f = tf.function(lambda x: {"y": x @ module.weights}, input_signature=[spec])
+    source, target = str(tmp_path / "source"), str(tmp_path / "target")
+    tf.saved_model.save(module, source, signatures={"serving_default": module.f})
+    rows = [[row[None]] for row in np.random.default_rng(1).random((20, 4), np.float32)]
+
+    made = factory.create_rewriter(
+        "TFLiteRewriter",
+        name="lite",
+        quantization_enable_full_integer=True,
+        representative_dataset=rows if form == "list" else lambda: iter(rows),
+    )
+    converters.rewrite_saved_model(source, target, made)
+
+    with pytest.warns(UserWarning, match="deprecated"):
+        interpreter = tf.lite.Interpreter(model_path=target + "/tflite")
+    ops = {op["op_name"]: op["inputs"] for op in interpreter._get_ops_details()}
+    tensors = {one["index"]: one["dtype"] for one in interpreter.get_tensor_details()}
+    assert [tensors[index] for index in ops["FULLY_CONNECTED"][:2]] == [np.int8, np.int8]
+
+
 def test_finds_users_rewriters_and_names_the_step_that_fails(tfx):
     factory = tfx("tfx.components.trainer.rewriting.rewriter_factory")
     rewriter = tfx("tfx.components.trainer.rewriting.rewriter")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ REPORT = """
         }
         open(fn_args.custom_config["report"], "w").write(json.dumps(state))
         raise RuntimeError("reported")
+"""
+
+
+STOPPED = """
+    import os, time
+    def run_fn(fn_args):
+        if '"index": 1' in os.environ.get("TF_CONFIG", ""):
+            time.sleep(60)  # the first worker claims the run folder, and ends this one
+        raise RuntimeError("stopped")
 """
 
 
@@ -175,6 +185,36 @@ def test_refuses_examples_that_have_changed(attempt, write_module, examples):
     (Path(examples.uri) / "Split-train" / "more").write_bytes(b"!")
     with pytest.raises(DataError, match="changed; generate them again"):
         attempt(write_module("def run_fn(a): pass"))
+
+
+def test_says_that_nothing_is_live_to_start_from(attempt, write_module, tmp_path, caplog):
+    with pytest.raises(TrainingError, match="reached"):
+        attempt(write_module("def run_fn(a): 1 / len('') if a.base_model else reached"),
+                base_model=tmp_path / "typo")  # fmt: skip
+    (warning,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert warning.message == (f"starting from scratch: nothing is live in {tmp_path / 'typo'}")
+
+
+def test_refuses_to_start_from_a_folder_of_something_else(attempt, write_module, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("a,b")
+    with pytest.raises(ConfigurationError, match=r"holds \['rows\.csv'\]; expected a SavedModel"):
+        attempt(write_module("def run_fn(a): pass"), base_model=tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "change", [{"deterministic": True}, {"process": {"num_workers": 2}}, {"serving_examples": 1}]
+)
+def test_a_retry_of_another_training_starts_afresh(examples, write_module, tmp_path, change):
+    run = records.Run("dag", "run", "trainer", -1, 1)
+    path = write_module(STOPPED)
+    if "serving_examples" in change:
+        change = {"serving_examples": replace(examples, digest="sha256:raw")}
+    for more in ({}, {}, change):
+        with pytest.raises(TrainingError, match="stopped"):
+            train(module_file=path, examples=examples, output_dir=tmp_path / "task" / "1",
+                  run=run, **more)  # fmt: skip
+    assert len([one for one in (tmp_path / "task").glob(".model_run-*") if one.is_dir()]) == 2
 
 
 def test_refuses_a_base_model_that_has_changed(attempt, write_module, tmp_path):

@@ -24,9 +24,11 @@ class TFLiteRewriter(BaseRewriter):
         copy_assets_extra: whether ``assets.extra`` goes along.
         quantization_optimizations: the converter's ``optimizations``; none by default.
         quantization_supported_types: the converter's ``target_spec.supported_types``.
-        quantization_enable_full_integer: needs `representative_dataset`.
+        quantization_enable_full_integer: all arithmetic with 8-bit integers; needs
+            `representative_dataset`, and turns `tf.lite.Optimize.DEFAULT` on.
         signature_key: which signature to convert; the default one if None.
-        representative_dataset: a function, or examples, that quantization is calibrated by.
+        representative_dataset: a function that yields lists of inputs, or such lists, that
+            quantization is calibrated by.
         kwargs: accepted and not used, as in TFX.
     """
 
@@ -54,8 +56,11 @@ class TFLiteRewriter(BaseRewriter):
         self._copied = [folder for folder, is_wanted in wanted.items() if is_wanted]
         self._optimizations = list(quantization_optimizations or [])
         self._supported_types = list(quantization_supported_types or [])
+        self._is_full_integer = quantization_enable_full_integer
+        if self._is_full_integer and tf.lite.Optimize.DEFAULT not in self._optimizations:
+            self._optimizations.append(tf.lite.Optimize.DEFAULT)
         self._signature_key = signature_key
-        self._representative_dataset = representative_dataset
+        self._representative_dataset = _as_function(representative_dataset)
 
     @property
     def name(self) -> str:
@@ -86,9 +91,21 @@ class TFLiteRewriter(BaseRewriter):
             converter.optimizations = self._optimizations
             converter.target_spec.supported_types = self._supported_types
             converter.representative_dataset = self._representative_dataset
+            if self._is_full_integer:
+                converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             return bytes(converter.convert())
 
     def _post_rewrite_validate(self, rewritten_model: ModelDescription) -> None:
         path = Path(os.fsdecode(rewritten_model.path)) / self._filename
         if not path.is_file() or not path.stat().st_size:
             raise ValueError(f"{str(path)!r} wasn't written")
+
+
+def _as_function(
+    dataset: Callable[[], Iterable[Any]] | Iterable[Any] | None,
+) -> Callable[[], Iterable[Any]] | None:
+    """Return what the converter takes: it calls it."""
+    if dataset is None or callable(dataset):
+        return dataset
+    examples = list(dataset)
+    return lambda: examples
