@@ -1,7 +1,8 @@
-"""What the DAG file costs Airflow to import, over `import airflow.sdk` alone.
+"""What each DAG file costs Airflow to import, over `import airflow.sdk` alone.
 
 Airflow imports it in the dag processor again and again, and at the start of each task. Each import
-is measured in a fresh interpreter; the least of several rounds counts, because the rest is noise.
+is measured in a fresh interpreter, in processor time, so that what else the machine does doesn't
+count; the least of several rounds counts, because the rest is noise.
 
     python -m benchmarks.dag_import
 """
@@ -14,24 +15,24 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DAG_FILE = REPOSITORY / "dags" / "flight_delays.py"
+DAG_FILES = sorted((REPOSITORY / "dags").glob("*.py"))
 LIMIT_SECONDS = 0.3
-ROUNDS = 5
+ROUNDS = 3
 SCRIPT = """
 import runpy, sys, time
 import airflow.sdk
 from airflow.sdk import DAG, Asset, BaseOperator, CronDataIntervalTimetable, Param, TriggerRule
-start = time.perf_counter()
+start = time.process_time()
 runpy.run_path(sys.argv[1])
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 """
 
 
-def measure(home: str) -> float:
-    """Return the seconds that one import takes."""
+def measure(home: str, dag_file: Path) -> float:
+    """Return the seconds of processor time that one import takes."""
     environment = {**os.environ, "AIRFLOW_HOME": home, "PYTHONPATH": str(REPOSITORY)}
     result = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(DAG_FILE)],
+        [sys.executable, "-c", SCRIPT, str(dag_file)],
         env=environment,
         capture_output=True,
         text=True,
@@ -42,13 +43,17 @@ def measure(home: str) -> float:
 
 def main() -> int:
     """Measure and compare with the limit."""
+    print(f"importing over `import airflow.sdk`, {ROUNDS} fresh interpreters each:")
+    worst = 0.0
     with tempfile.TemporaryDirectory() as home:
-        measure(home)  # the first import writes bytecode and airflow.cfg
-        seconds = [measure(home) for _ in range(ROUNDS)]
-    least, median = min(seconds), statistics.median(seconds)
-    print(f"importing {DAG_FILE.name} over `import airflow.sdk`, {ROUNDS} fresh interpreters:")
-    print(f"  least {least:.3f} s, median {median:.3f} s; limit {LIMIT_SECONDS} s")
-    return 0 if least <= LIMIT_SECONDS else 1
+        measure(home, DAG_FILES[0])  # the first import writes bytecode and airflow.cfg
+        for dag_file in DAG_FILES:
+            seconds = [measure(home, dag_file) for _ in range(ROUNDS)]
+            worst = max(worst, min(seconds))
+            median = statistics.median(seconds)
+            print(f"  {dag_file.name:<35} least {min(seconds):.3f} s, median {median:.3f} s")
+    print(f"limit {LIMIT_SECONDS} s")
+    return 0 if worst <= LIMIT_SECONDS else 1
 
 
 if __name__ == "__main__":

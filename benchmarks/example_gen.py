@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import resource
+import sqlite3
 import sys
 import tempfile
 import time
@@ -19,9 +20,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from components.example_gen import generate
+from components.example_gen import Query, generate
 from models.flight_delays import data
 
 LOOP_ROWS = 20_000
@@ -64,20 +68,52 @@ def measure(folder: Path, copies: int, num_workers: int) -> dict[str, Measuremen
     data.main(["--output", str(flights)])
     table = pq.read_table(flights)
     with pq.ParquetWriter(many, table.schema) as writer:
-        for _ in range(copies):
-            writer.write_table(table)
+        for copy in range(copies):  # other flights each time: repeated ones would be refused
+            writer.write_table(set_column(table, "flight", pc.add(table["flight"], 10_000 * copy)))
     rows = table.num_rows
+    forms = write_forms(table, folder)
     return {
         "loop": in_child(loop, flights, folder / "loop", LOOP_ROWS, 1),
         "1 thread": in_child(write, flights, folder / "one", rows, 1),
         f"{num_workers} threads": in_child(write, flights, folder / "all", rows, num_workers),
         f"{copies} x rows": in_child(write, many, folder / "many", copies * rows, num_workers),
+        **{
+            name: in_child(write, source, folder / f"from_{name}", rows, num_workers)
+            for name, source in forms.items()
+        },
     }
+
+
+def write_forms(table: pa.Table, folder: Path) -> dict[str, Any]:
+    """Return the same rows as CSV, JSON Lines, TFRecord, and as queries of a database."""
+    csv, lines, database = folder / "flights.csv", folder / "flights.jsonl", folder / "flights.db"
+    pyarrow.csv.write_csv(table, csv)
+    frame = table.to_pandas()
+    frame["time_hour"] = frame["time_hour"].astype(str)
+    frame.to_json(lines, orient="records", lines=True)
+    with sqlite3.connect(database) as connection:
+        frame.to_sql("flights", connection, index=False)
+    connection.close()
+    records = generate(source=csv, splits={"all": 1}, output_dir=folder / "records")
+    sql = "SELECT * FROM flights"
+    return {
+        "csv": csv,
+        "json lines": lines,
+        "tfrecord": Path(records.uri) / "Split-all",
+        "sqlalchemy": Query(sql, f"sqlite:///{database}"),
+        "adbc": Query(sql, f"adbc+sqlite:///{database}"),
+    }
+
+
+def set_column(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    """Return the table with other values in a column."""
+    index = table.schema.get_field_index(name)
+    return table.set_column(index, name, column.cast(table.schema.field(name).type))
 
 
 def summary(measured: dict[str, Measurement]) -> dict[str, float]:
     """Return the ratios that say something on any machine."""
-    looped, single, whole, many = measured.values()
+    looped, single, whole, many, *_ = measured.values()
     return {
         "rows_per_second": whole.rows / whole.wall_seconds,
         "wall_ratio_to_loop": whole.rows / whole.wall_seconds * looped.wall_seconds / looped.rows,
@@ -88,8 +124,8 @@ def summary(measured: dict[str, Measurement]) -> dict[str, float]:
 
 
 def in_child(
-    function: Callable[[Path, Path, int], Times],
-    source: Path,
+    function: Callable[[Any, Path, int], Times],
+    source: Any,
     output: Path,
     rows: int,
     workers: int,
@@ -107,8 +143,8 @@ def in_child(
 
 def report(
     writer: Connection,
-    function: Callable[[Path, Path, int], Times],
-    source: Path,
+    function: Callable[[Any, Path, int], Times],
+    source: Any,
     output: Path,
     rows: int,
     workers: int,
@@ -124,7 +160,7 @@ def cpu_seconds() -> float:
     return time.process_time()
 
 
-def write(source: Path, output: Path, workers: int) -> Times:
+def write(source: Any, output: Path, workers: int) -> Times:
     """Write all rows with `example_gen`."""
     before = cpu_seconds()
     started = time.perf_counter()
@@ -132,7 +168,7 @@ def write(source: Path, output: Path, workers: int) -> Times:
     return time.perf_counter() - started, cpu_seconds() - before
 
 
-def loop(source: Path, output: Path, _workers: int) -> Times:
+def loop(source: Any, output: Path, _workers: int) -> Times:
     """Write a part of the rows as a script would; neither import nor reading counts."""
     import tensorflow as tf
 

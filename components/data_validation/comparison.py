@@ -7,12 +7,19 @@ Thresholds stand in the schema: ``drift_comparator`` against the data of the pub
 from collections.abc import Iterator
 from typing import Any
 
-from components.data_validation.anomaly import Anomaly, is_checked
+from components.data_validation.anomaly import Anomaly, common_stats, is_checked
 from components.data_validation.distribution import (
+    Distribution,
     distribution,
     jensen_shannon_divergence,
     l_infinity,
+    normalized_abs_difference,
 )
+
+_TITLES = {
+    "infinity_norm": "L-infinity",
+    "normalized_abs_difference": "normalized absolute difference",
+}
 
 
 def find_shifts(
@@ -33,11 +40,11 @@ def find_shifts(
             continue
         thresholds = getattr(expected, comparator)
         name = expected.name
-        if name not in controls:
-            text = f"feature {name!r} isn't in {against}, so that it can't be compared"
+        if _is_empty(controls.get(name)):
+            text = f"feature {name!r} has no values in {against}, so that it can't be compared"
             yield Anomaly(name, "COMPARATOR_CONTROL_DATA_MISSING", text)
-        elif name not in features:
-            text = f"feature {name!r} is in {against} and not here, so that it can't be compared"
+        elif _is_empty(features.get(name)):
+            text = f"feature {name!r} has values in {against} and none here"
             yield Anomaly(name, "COMPARATOR_TREATMENT_DATA_MISSING", text)
         else:
             yield from _compare(name, features[name], controls[name], thresholds, against)
@@ -49,23 +56,18 @@ def _compare(
     name: str, feature: Any, control: Any, thresholds: Any, against: str
 ) -> Iterator[Anomaly]:
     one, other = distribution(feature), distribution(control)
-    if thresholds.HasField("infinity_norm"):
-        most = thresholds.infinity_norm.threshold
+    for comparator in ("infinity_norm", "normalized_abs_difference"):
+        if not thresholds.HasField(comparator):
+            continue
         if one.edges is not None or other.edges is not None:
             text = (
-                f"feature {name!r} holds numbers, and L-infinity compares values one by one; use "
-                "jensen_shannon_divergence"
+                f"feature {name!r} holds numbers, and {_TITLES[comparator]} compares values one by "
+                "one; use jensen_shannon_divergence"
             )
             yield Anomaly(name, "INVALID_SCHEMA_SPECIFICATION", text)
         else:
-            distance, worst = l_infinity(one, other)
-            if not distance <= most:
-                text = (
-                    f"feature {name!r} moved from {against}: the share of {worst!r} went from "
-                    f"{other.shares.get(worst, 0):.3%} to {one.shares.get(worst, 0):.3%} "
-                    f"(L-infinity {distance:.4g}, allowed {most:g})"
-                )
-                yield Anomaly(name, "COMPARATOR_L_INFTY_HIGH", text, distance, upper=most)
+            most = getattr(thresholds, comparator).threshold
+            yield from _compare_texts(name, comparator, (one, other), most, against)
     if thresholds.HasField("jensen_shannon_divergence"):
         most = thresholds.jensen_shannon_divergence.threshold
         divergence = jensen_shannon_divergence(one, other)
@@ -77,6 +79,31 @@ def _compare(
             )
             kind = "COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH"
             yield Anomaly(name, kind, text, divergence, upper=most)
+
+
+def _compare_texts(
+    name: str,
+    comparator: str,
+    both: tuple[Distribution, Distribution],
+    most: float,
+    against: str,
+) -> Iterator[Anomaly]:
+    one, other = both
+    by_share = comparator == "infinity_norm"
+    distance, worst = (l_infinity if by_share else normalized_abs_difference)(one, other)
+    if distance <= most:
+        return
+    if by_share:
+        before, now = (f"{it.shares.get(worst, 0):.3%}" for it in (other, one))
+        what, kind = "share", "COMPARATOR_L_INFTY_HIGH"
+    else:
+        before, now = (f"{it.counts.get(worst, 0):,.0f}" for it in (other, one))
+        what, kind = "number", "COMPARATOR_NORMALIZED_ABSOLUTE_DIFFERENCE_HIGH"
+    text = (
+        f"feature {name!r} moved from {against}: the {what} of {worst!r} went from {before} to "
+        f"{now} ({_TITLES[comparator]} {distance:.4g}, allowed {most:g})"
+    )
+    yield Anomaly(name, kind, text, distance, upper=most)
 
 
 def _compare_sizes(dataset: Any, control: Any, schema: Any, against: str) -> Iterator[Anomaly]:
@@ -96,9 +123,15 @@ def _compare_sizes(dataset: Any, control: Any, schema: Any, against: str) -> Ite
         yield Anomaly("", "COMPARATOR_HIGH_NUM_EXAMPLES", message, ratio, upper=most)
 
 
+def _is_empty(feature: Any) -> bool:
+    return feature is None or common_stats(feature).num_non_missing == 0
+
+
 def _centre(feature: Any) -> str:
     if feature.HasField("num_stats"):
-        return f"median {feature.num_stats.median:.5g}"
+        num_nan = max((histogram.num_nan for histogram in feature.num_stats.histograms), default=0)
+        share = num_nan / max(1, feature.num_stats.common_stats.tot_num_values)
+        return f"median {feature.num_stats.median:.5g}{f', {share:.2%} NaN' if num_nan else ''}"
     top = feature.string_stats.top_values
     return f"commonest {top[0].value!r}" if top else "no values"
 

@@ -8,7 +8,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.errors import ConfigurationError, DataError
 from components.records import Examples
-from components.tfrecord import read_all_records
+from components.tfrecord import WholeFile
 
 BATCH_SIZE = 8192
 
@@ -19,9 +19,10 @@ def read_batches(
     """Yield batches of up to `BATCH_SIZE` examples, each feature a column of lists.
 
     Args:
-        files: TFRecords of serialized `tf.Example`s.
-        parts: which shares of the batches, from 0.
-        num_parts: how many shares there are; the batches go round.
+        files: TFRecords of serialized `tf.Example`s whose digest was compared.
+        parts: which shares, from 0.
+        num_parts: how many shares there are. Where there are as many files, each goes to one share,
+            and isn't read for the others; of fewer files, the batches go round.
 
     Yields:
         The share that the batch belongs to, and the batch.
@@ -31,14 +32,18 @@ def read_batches(
             within a batch.
     """
     decoder = ExamplesToRecordBatchDecoder()
+    by_file = len(files) >= num_parts
     turn = 0
-    for file in files:
-        records = read_all_records(file)
+    for index, file in enumerate(files):
+        if by_file and index % num_parts not in parts:
+            continue
+        records = WholeFile(file)
         for start in range(0, len(records), BATCH_SIZE):
-            part = turn % num_parts
-            if part in parts:
-                yield part, _decode(decoder, records[start : start + BATCH_SIZE], file, start)
+            part = (index if by_file else turn) % num_parts
             turn += 1
+            if part in parts:
+                batch = records.read(start, start + BATCH_SIZE)
+                yield part, _decode(decoder, batch, file, start)
 
 
 def split_files(examples: Examples, name: str) -> list[Path]:

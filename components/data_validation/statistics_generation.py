@@ -78,12 +78,19 @@ def read_statistics(statistics: Statistics) -> dict[str, Any]:
     """Return the `DatasetFeatureStatisticsList` of each split.
 
     Raises:
-        DataError: a file is missing or broken.
+        DataError: a file is missing, broken, or isn't what the record names.
     """
     paths = sorted(Path(statistics.uri).glob(f"Split-*/{STATISTICS_FILE}"))
     if not paths:
         raise DataError(f"there is no Split-*/{STATISTICS_FILE} in {statistics.uri!r}")
-    return {path.parent.name.removeprefix("Split-"): read_proto(path) for path in paths}
+    found = {path.parent.name.removeprefix("Split-"): read_proto(path) for path in paths}
+    digest = artifacts.digest(statistics.uri, exclude={artifacts.RECORD_FILE})
+    if digest != statistics.digest:
+        raise DataError(
+            f"the statistics in {statistics.uri!r} have the digest {digest}, but their record says "
+            f"{statistics.digest}: they were changed; compute them again"
+        )
+    return found
 
 
 def read_proto(path: Path) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tensorflow_metadata.proto.v0 import path_pb2, statistics_pb2
 
+from components.data_validation.arrow_numbers import to_numpy
 from components.data_validation.dataset_accumulator import DatasetAccumulator
 from components.data_validation.feature_accumulator import (
     FeatureAccumulator,
@@ -83,8 +84,8 @@ def _fill_numbers(proto: Any, numbers: Numbers) -> None:
 def _quantiles(numbers: Numbers, count: int) -> tuple[Any, Any]:
     """Return `count` + 1 quantiles, and how many values lie at or below each."""
     found, weights = numbers.sketch.GetQuantilesAndCumulativeWeights(count)
-    values = found.flatten().to_numpy(zero_copy_only=False)
-    return values, weights.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    values = to_numpy(found.flatten())
+    return values, to_numpy(weights.flatten()).astype(np.float64)
 
 
 def _fill_standard(proto: Any, quantiles: Any, cumulative: Any) -> None:

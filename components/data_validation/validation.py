@@ -1,6 +1,7 @@
 """Compares statistics with a schema, and with the published model's data: a data blessing."""
 
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, path_pb2
 
 from components import __version__, artifacts
-from components.data_validation.anomaly import Anomaly, find_anomalies
+from components.data_validation.anomaly import Anomaly
 from components.data_validation.comparison import find_shifts
+from components.data_validation.schema_check import find_mistakes, unchecked
+from components.data_validation.schema_comparison import find_anomalies
 from components.data_validation.schema_inference import read_schema
 from components.data_validation.statistics_generation import read_statistics
 from components.errors import ConfigurationError
@@ -29,6 +32,7 @@ from components.records import (
 
 ANOMALIES_FILE = "SchemaDiff.pb"
 """TFX's name; a serialized `Anomalies`."""
+_SKEWED, _SKEWED_FROM = "train", "eval"
 _log = logging.getLogger(__name__)
 
 
@@ -61,8 +65,8 @@ def validate(
         A blessing of kind ``data``; not blessed if there is any anomaly.
 
     Raises:
-        ConfigurationError: statistics of other examples, or no schema.
-        DataError: the statistics can't be read.
+        ConfigurationError: statistics of other examples or of too few splits, or no schema.
+        DataError: the statistics can't be read, or were changed.
     """
     if statistics.examples_digest != examples.digest:
         raise ConfigurationError(
@@ -70,26 +74,25 @@ def validate(
             f"judged are {examples.digest}; compute statistics of these"
         )
     expected = read_schema(Path(schema.uri) if isinstance(schema, Schema) else Path(schema))
-    excluded = set(exclude_splits)
-    splits = {
-        name: proto.datasets[0]
-        for name, proto in read_statistics(statistics).items()
-        if name not in excluded
-    }
-    if not splits:
-        raise ConfigurationError("no split is left to judge; exclude fewer")
+    splits = _judged(examples, statistics, set(exclude_splits))
     before = None if baseline is None else _first(read_statistics(baseline))
+    mistakes = list(find_mistakes(expected))
     found = {
         name: list(_of_split(name, dataset, splits, before, expected, environment))
         for name, dataset in splits.items()
     }
-    findings = [_finding(name, anomaly) for name, items in found.items() for anomaly in items]
+    findings = [_finding("In the schema", mistake) for mistake in mistakes]
+    findings += [
+        _finding(f"In the split {name!r}", anomaly)
+        for name, items in found.items()
+        for anomaly in items
+    ]
     findings += _passed(findings, splits, expected, has_baseline=before is not None)
     for finding in findings:
         _log.log(logging.INFO if finding.passed else logging.WARNING, "%s", finding.message)
     with artifacts.new_directory(output_dir) as staging:
         for name, items in found.items():
-            _write(staging / f"Split-{name}", items, expected)
+            _write(staging / f"Split-{name}", [*mistakes, *items], expected)
         blessing = Blessing(
             kind="data",
             blessed=all(finding.passed for finding in findings),
@@ -104,6 +107,25 @@ def validate(
     return blessing
 
 
+def _judged(examples: Examples, statistics: Statistics, excluded: set[str]) -> dict[str, Any]:
+    """Return the statistics of each split that is judged: a blessing is for all that aren't named.
+
+    Raises:
+        ConfigurationError: a split of the examples has none, or none is left.
+        DataError: the statistics can't be read, or were changed.
+    """
+    found = read_statistics(statistics)
+    for name in sorted(examples.splits.keys() - found.keys() - excluded):
+        raise ConfigurationError(
+            f"there are no statistics of the split {name!r}, so that it can't be judged; compute "
+            "them, or name it in exclude_splits"
+        )
+    splits = {name: proto.datasets[0] for name, proto in found.items() if name not in excluded}
+    if not splits:
+        raise ConfigurationError("no split is left to judge; exclude fewer")
+    return splits
+
+
 def _of_split(
     name: str, dataset: Any, splits: dict[str, Any], before: Any, schema: Any, environment: Any
 ) -> Iterable[Anomaly]:
@@ -116,26 +138,31 @@ def _of_split(
             comparator="drift_comparator",
             against="the data of the published model",
         )
-    if name == "train" and "eval" in splits:
+    if name == _SKEWED and _SKEWED_FROM in splits:
         yield from find_shifts(
             dataset,
-            splits["eval"],
+            splits[_SKEWED_FROM],
             schema,
             comparator="skew_comparator",
-            against="the split 'eval'",
+            against=f"the split {_SKEWED_FROM!r}",
         )
 
 
-def _finding(split: str, anomaly: Anomaly) -> Finding:
+def _finding(where: str, anomaly: Anomaly) -> Finding:
     has_bound = anomaly.lower is not None or anomaly.upper is not None
     return Finding(
         check=anomaly.reason.lower(),
         passed=False,
-        message=f"In the split {split!r}: {anomaly.message}.",
+        message=f"{where}: {anomaly.message}.",
         metric=anomaly.feature or None,
-        observed=None if anomaly.observed is None else float(anomaly.observed),
+        observed=_finite(anomaly.observed),
         bound=Bound(lower=anomaly.lower, upper=anomaly.upper) if has_bound else None,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number as records hold it: of infinity the message speaks."""
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def _passed(
@@ -150,8 +177,22 @@ def _passed(
         )
         found.append(Finding(check="schema", passed=True, message=text))
     if not has_baseline and any(f.HasField("drift_comparator") for f in schema.feature):
-        text = "Nothing is published yet whose data could be compared: drift was not checked."
+        text = (
+            "There are no statistics of a published model's data to compare with: drift was not "
+            "checked."
+        )
         found.append(Finding(check="drift_unchecked", passed=True, message=text))
+    has_both = _SKEWED in splits and _SKEWED_FROM in splits
+    if not has_both and any(f.HasField("skew_comparator") for f in schema.feature):
+        text = (
+            f"The splits {_SKEWED!r} and {_SKEWED_FROM!r} weren't both judged (only "
+            f"{', '.join(sorted(splits))}): skew was not checked."
+        )
+        found.append(Finding(check="skew_unchecked", passed=True, message=text))
+    for feature, names in unchecked(schema):
+        what = f"Of the feature {feature!r}" if feature else "Of the schema"
+        text = f"{what}, {', '.join(names)} {'isn' if len(names) == 1 else 'aren'}'t checked."
+        found.append(Finding(check="schema_unchecked", passed=True, message=text))
     return found
 
 

@@ -3,9 +3,11 @@
 import argparse
 import os
 import sys
+from typing import Any
 
-from components import command_line
+from components import command_line, signing
 from components.errors import ConfigurationError
+from components.example_gen import DATABASE_URL_VARIABLE
 from components.records import Examples, Refusal
 
 
@@ -14,8 +16,7 @@ def _build_parser() -> argparse.ArgumentParser:
         prog="python -m components.example_gen",
         description="Write a table's rows of one window as TFRecords of tf.Examples.",
     )
-    parser.add_argument("--source", required=True, help="CSV or Parquet: a file, folder or glob")
-    parser.add_argument("--time-column", help="when a row happened; without offset it is UTC")
+    _add_source_arguments(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--window",
@@ -28,7 +29,13 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="CRON",
         help="the newest whole interval of this schedule that the data covers",
     )
-    parser.add_argument("--timezone", help="of --newest-interval; default UTC")
+    parser.add_argument(
+        "--lookback", metavar="DURATION", help="begin the window earlier by this, as P90D or P3M"
+    )
+    parser.add_argument(
+        "--timezone",
+        help="of --newest-interval, --lookback and of dates in paths; default UTC",
+    )
     parser.add_argument(
         "--ends-by", metavar="TIME", help="of --newest-interval: prefer one that ends by then"
     )
@@ -37,7 +44,8 @@ def _build_parser() -> argparse.ArgumentParser:
         type=command_line.json_object,
         metavar="JSON",
         help='default {"train": 2, "eval": 1}, by a hash of the row; also {"weights": {…}, '
-        '"by": "time"} or {"weights": {…}, "key": COLUMN}',
+        '"by": "time"}, {"weights": {…}, "key": COLUMN}, {"by": "column", "key": COLUMN, "names": '
+        '["train", "eval"]} or {"patterns": {"train": "train/*", "eval": "eval/*"}}',
     )
     parser.add_argument(
         "--features",
@@ -45,6 +53,15 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="A,B,…",
         help="columns to keep; default all; may be repeated",
     )
+    parser.add_argument(
+        "--max-duplicates",
+        type=float,
+        metavar="SHARE",
+        help="how many rows may be copies of others; default any, but not all equally often, nor "
+        "most at the same times",
+    )
+    parser.add_argument("--num-shards", type=int, default=1, metavar="N", help="files per split")
+    parser.add_argument("--compression", default="gzip", help="gzip (default) or none")
     parser.add_argument(
         "--num-workers",
         type=int,
@@ -63,28 +80,90 @@ def _default_workers() -> int:
     return min(2, cores or 1)
 
 
+def _add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--source",
+        action="append",
+        metavar="PATH",
+        help="CSV, JSON Lines, Parquet or TFRecord: a file, folder, glob or URL, or TFX's pattern "
+        "with {SPAN}, {VERSION} or {YYYY}-{MM}-{DD}; may be repeated",
+    )
+    source.add_argument(
+        "--sql",
+        metavar="QUERY",
+        help=f"SELECT with :window_start and :window_end; {DATABASE_URL_VARIABLE} holds the "
+        "database's URL, SQLAlchemy's or adbc+…",
+    )
+    parser.add_argument(
+        "--range-config",
+        type=command_line.json_object,
+        metavar="JSON",
+        help="which spans, as TFX's RangeConfig; default the newest, or the window's days",
+    )
+    parser.add_argument(
+        "--allowed-lateness",
+        metavar="DURATION",
+        help="read folders of times up to this much after the window too, as P2D",
+    )
+    parser.add_argument("--time-column", help="when a row happened; without offset it is UTC")
+
+
 def _execute(arguments: argparse.Namespace) -> Examples | Refusal:
-    from components.example_gen import IntervalRequest, generate
+    url = _take_database_url()
+    from components.example_gen import IntervalRequest, OutputFormat, generate
     from components.example_gen.split import DEFAULT_WEIGHTS
 
-    window = arguments.window
+    window, zone = arguments.window, arguments.timezone or "UTC"
     if arguments.newest_interval is not None:
-        zone = arguments.timezone or "UTC"
         window = IntervalRequest(arguments.newest_interval, zone, arguments.ends_by)
-    elif arguments.timezone is not None or arguments.ends_by is not None:
+    elif arguments.ends_by is not None:
         raise ConfigurationError(
-            "--timezone and --ends-by say which interval --newest-interval takes; without it "
-            "leave them out"
+            "--ends-by says which interval --newest-interval takes; without it leave it out"
         )
     return generate(
-        source=arguments.source,
+        source=_source(arguments, url),
         output_dir=arguments.output_dir,
         window=window,
         time_column=arguments.time_column,
+        lookback=arguments.lookback,
+        timezone=zone,
         splits=arguments.splits if arguments.splits is not None else DEFAULT_WEIGHTS,
         features=_split_at_commas(arguments.features),
+        max_duplicates=arguments.max_duplicates,
+        output=OutputFormat(arguments.num_shards, arguments.compression),
         num_workers=arguments.num_workers,
     )
+
+
+def _source(arguments: argparse.Namespace, url: str | None) -> Any:
+    from components.example_gen import FileSource, Query, SpanRange
+
+    if arguments.sql is None:
+        spans = arguments.range_config
+        return FileSource(
+            tuple(arguments.source),
+            None if spans is None else SpanRange.from_json(spans),
+            arguments.timezone or "UTC",
+            arguments.allowed_lateness,
+        )
+    if not url:
+        raise ConfigurationError(
+            f"--sql needs a database; give its URL in the variable {DATABASE_URL_VARIABLE}, for "
+            "instance postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+        )
+    for name in ("range_config", "allowed_lateness"):
+        if getattr(arguments, name) is not None:
+            raise ConfigurationError(f"--{name.replace('_', '-')} is of files; a query has none")
+    return Query(arguments.sql, url)
+
+
+def _take_database_url() -> str | None:
+    """Return the URL, which is then in no environment that a child could read."""
+    url = os.environ.pop(DATABASE_URL_VARIABLE, None)
+    if url:
+        signing.close_proc()
+    return url
 
 
 def _split_at_commas(values: list[str] | None) -> list[str] | None:

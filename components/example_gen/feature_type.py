@@ -28,7 +28,7 @@ def _scalar_feature(kind: pa.DataType) -> pa.DataType | None:
         return pa.int64()
     if types.is_floating(kind) or types.is_decimal(kind):
         return pa.float32()
-    if is_text(kind) or _is_bytes(kind) or types.is_null(kind):
+    if is_text(kind) or is_bytes(kind) or types.is_null(kind):
         return pa.large_binary()
     return None
 
@@ -68,7 +68,8 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether values of a type are bytes that needn't be text."""
     types = pa.types
     return bool(
         types.is_binary(kind)

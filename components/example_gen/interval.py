@@ -7,12 +7,12 @@ interval end if there is one, else the newest.
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from croniter import CroniterError, croniter
 
 from components.errors import ConfigurationError
-from components.example_gen.moment import Span
+from components.example_gen.moment import Span, time_zone
 from components.records import Window
 
 _HOUR_FIELD = 1
@@ -42,13 +42,7 @@ class IntervalRequest:
                 f"the schedule {self.cron!r} isn't a cron expression that ever fires: {error}; "
                 "expected for instance '0 0 1 * *' or '@monthly'"
             ) from error
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ConfigurationError(
-                f"the time zone {self.timezone!r} isn't known; expected an IANA name, for "
-                "instance 'UTC' or 'America/New_York'"
-            ) from error
+        time_zone(self.timezone)
         self.limit  # noqa: B018 - reads ends_by, to refuse it here
 
     @property

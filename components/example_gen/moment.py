@@ -1,12 +1,13 @@
 """Reads moments of whatever form a column has them in."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.errors import DataError
+from components.errors import ConfigurationError, DataError
 from components.example_gen.feature_type import is_text, is_time
 
 _OFFSET = r"[T :].*[+-]\d\d(:?\d\d)?$|Z$"
@@ -20,8 +21,38 @@ class Span:
     first: datetime
     last: datetime
 
+    @classmethod
+    def of_seconds(cls, first: int, last: int) -> "Span":
+        """Make one of seconds since 1970 UTC.
+
+        Raises:
+            DataError: not within the years 1 to 9999.
+        """
+        try:
+            return cls(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC))
+        except (ValueError, OverflowError, OSError) as error:
+            raise DataError(
+                f"the times lie between {first:,} and {last:,} seconds since 1970, beyond the "
+                "years 1 to 9999; expected seconds: are they milliseconds, or text of another form?"
+            ) from error
+
     def __str__(self) -> str:
         return f"{self.first:%Y-%m-%dT%H:%M:%SZ} to {self.last:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """Return a time zone.
+
+    Raises:
+        ConfigurationError: not known.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"the time zone {name!r} isn't known; expected an IANA name, for instance 'UTC' or "
+            "'America/New_York'"
+        ) from error
 
 
 def may_hold_moments(kind: pa.DataType) -> bool:

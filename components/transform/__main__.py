@@ -11,22 +11,31 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(
         prog="python -m components.transform",
-        description="Run a preprocessing_fn by tf.Transform; write the graph that training and "
-        "serving share.",
+        description="Run a preprocessing_fn by tf.Transform, or adapt preprocessing_layers of "
+        "Keras; write the graph that training and serving share.",
         epilog="Exit codes: 0 done; 1 a fault, the user's code raised among them; 2 wrong usage "
         "or input.",
     )
     add = parser.add_argument
     add("--examples", required=True, type=command_line.record(Examples), metavar="RECORD")
     add("--schema", required=True, metavar="RECORD|FILE", help="a Schema record, or schema.pbtxt")
-    add("--module-file", required=True, metavar="FILE", help="with preprocessing_fn")
+    add(
+        "--module-file",
+        required=True,
+        metavar="FILE",
+        help="with preprocessing_fn or preprocessing_layers",
+    )
     add("--analyze-splits", action="append", metavar="NAME", help="repeat; default: train")
     add("--transform-splits", action="append", default=[], metavar="NAME",
         help="repeat: splits to write transformed; default: none")  # fmt: skip
     add("--custom-config", type=command_line.json_object, metavar="JSON",
-        help="handed to preprocessing_fn")  # fmt: skip
+        help="handed to the function")  # fmt: skip
     add("--beam-pipeline-args", action="append", default=[], metavar="OPTION",
         help="repeat: one of Beam's options, as --beam-pipeline-args=--runner=…")  # fmt: skip
+    add("--analyzer-cache", metavar="DIR",
+        help="where tf.Transform's analyzers keep what they found in each window")  # fmt: skip
+    add("--earlier-examples", action="append", default=[], type=command_line.record(Examples),
+        metavar="RECORD", help="repeat: other windows, to be analyzed as well")  # fmt: skip
     command_line.add_output_argument(parser)
     command_line.add_run_argument(parser)
     return parser
@@ -46,6 +55,8 @@ def execute(given: argparse.Namespace) -> TransformGraph:
         transform_splits=given.transform_splits,
         custom_config=given.custom_config,
         beam_pipeline_args=given.beam_pipeline_args,
+        analyzer_cache=given.analyzer_cache,
+        earlier_examples=given.earlier_examples,
         output_dir=given.output_dir,
         run=given.run,
     )

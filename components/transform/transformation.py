@@ -1,24 +1,19 @@
-"""Runs a user's ``preprocessing_fn`` by tf.Transform, on any Beam runner."""
+"""`transform`: what comes in is checked, one of two ways transforms, what comes out is recorded."""
 
-import inspect
 import logging
-import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from components import artifacts, example_files
 from components.data_validation.schema_inference import SCHEMA_FILE, read_schema
-from components.errors import ConfigurationError, TransformError, UserCodeError
+from components.errors import ConfigurationError
 from components.records import Examples, Run, Schema, Split, TransformGraph
-from components.trainer.user_module import find_module, import_module
+from components.trainer.user_module import find_module
+from components.transform.request import EXAMPLES_DIRECTORY, GRAPH_DIRECTORY, Request
+from components.transform.user_function import KERAS_FUNCTION, UserFunction, find_function
 
-GRAPH_DIRECTORY = "transform_graph"
-"""TFX's name; holds ``metadata``, ``transformed_metadata`` and ``transform_fn``."""
-EXAMPLES_DIRECTORY = "transformed_examples"
-_RAW_METADATA = "metadata"
-_log = logging.getLogger(__name__)
+__all__ = ["EXAMPLES_DIRECTORY", "GRAPH_DIRECTORY", "transform"]
 
 
 def transform(
@@ -31,194 +26,122 @@ def transform(
     transform_splits: Sequence[str] = (),
     custom_config: Mapping[str, Any] | None = None,
     beam_pipeline_args: Sequence[str] = (),
+    analyzer_cache: str | Path | None = None,
+    earlier_examples: Sequence[Examples] = (),
     run: Run | None = None,
 ) -> TransformGraph:
-    """Analyze examples by a user's ``preprocessing_fn`` and write the graph that transforms them.
+    """Analyze examples by a user's function and write the graph that transforms them.
 
     Args:
         examples: the raw examples.
         schema: what they are: a record, or a ``schema.pbtxt``. Features that aren't in it aren't
             read.
-        module_file: with ``preprocessing_fn(inputs)`` or ``preprocessing_fn(inputs,
-            custom_config)``.
+        module_file: with either ``preprocessing_fn(inputs)``, which tf.Transform runs on Beam, or
+            ``preprocessing_layers(inputs)``, which gets a `keras.Input` for each feature and
+            returns what Keras' layers make of them; these are adapted in one pass, without Beam.
+            Either may take ``custom_config`` as well.
         output_dir: gets ``transform_graph/``, ``record.json``, and, where splits are to be
             transformed, ``transformed_examples/`` with a record of its own.
         analyze_splits: from which vocabularies, means and the like are computed: never from what
             a model is judged on.
         transform_splits: splits to write transformed; default: none, the graph is applied while
             training.
-        custom_config: handed to ``preprocessing_fn``.
+        custom_config: handed to the function.
         beam_pipeline_args: Beam's options, for instance ``--runner=FlinkRunner``; default: its
-            direct runner in this process.
+            direct runner in this process. Only for ``preprocessing_fn``, as are the next two.
+        analyzer_cache: a directory where analyzers keep what they found in each window, so that
+            it is looked at once; made if it isn't there.
+        earlier_examples: of other windows, analyzed together with these. Their files are read
+            only where the cache hasn't got them.
         run: which task instance asks.
 
     Returns:
         The record; its ``uri`` is the directory that `tft.TFTransformOutput` takes.
 
     Raises:
-        ConfigurationError: no such split, no module, no ``preprocessing_fn``, no schema.
+        ConfigurationError: no such split, no module, no function or both, no schema.
         DataError: the examples aren't those of the record, or don't fit the schema.
-        UserCodeError: ``preprocessing_fn`` raised.
+        UserCodeError: the user's function raised.
         TransformError: Beam failed, or an example doesn't fit.
     """
     path = find_module(module_file)
     expected = read_schema(Path(schema.uri) if isinstance(schema, Schema) else Path(schema))
-    patterns = _patterns(examples, (*analyze_splits, *transform_splits))
     if not analyze_splits:
         raise ConfigurationError("analyze_splits is empty; name the split that is trained on")
+    _check_splits(examples, (*analyze_splits, *transform_splits))
+    for earlier in earlier_examples:
+        _check_splits(earlier, analyze_splits)
     example_files.check_unchanged(examples)
-    # tensorflow_transform sets it when it is imported, and Keras would be two at once
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
-    preprocess = _preprocessing_fn(module_file, path, custom_config)
+    for name in ("absl", "apache_beam", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    function = find_function(module_file, path, custom_config)
     with artifacts.new_directory(output_dir) as staging:
-        _run(
-            preprocess,
-            expected,
-            analyze=[patterns[name] for name in analyze_splits],
-            materialize={name: patterns[name] for name in transform_splits},
-            staging=staging,
-            beam_pipeline_args=beam_pipeline_args,
+        request = Request(
+            examples, expected, path, analyze_splits, transform_splits, staging, custom_config
         )
+        _run(function, request, beam_pipeline_args, analyzer_cache, earlier_examples)
         final = Path(output_dir).absolute()
         if transform_splits:
-            _record_examples(examples, transform_splits, staging, final)
+            _record_examples(request, final)
         record = TransformGraph(
             uri=str(final / GRAPH_DIRECTORY),
-            digest=artifacts.digest(staging / GRAPH_DIRECTORY),
+            digest=artifacts.digest(request.graph),
             examples_digest=examples.digest,
         )
         artifacts.write_record(record, staging)
     return record
 
 
-def _patterns(examples: Examples, names: Sequence[str]) -> dict[str, str]:
+def _run(
+    function: UserFunction,
+    request: Request,
+    beam_pipeline_args: Sequence[str],
+    analyzer_cache: str | Path | None,
+    earlier_examples: Sequence[Examples],
+) -> None:
+    if function.name == KERAS_FUNCTION:
+        given = {
+            "beam_pipeline_args": beam_pipeline_args,
+            "analyzer_cache": analyzer_cache,
+            "earlier_examples": earlier_examples,
+        }
+        useless = [name for name, value in given.items() if value]
+        if useless:
+            raise ConfigurationError(
+                f"{str(request.module_path)!r} has {KERAS_FUNCTION}, which runs without Beam, but "
+                f"{', '.join(useless)} was given; leave it out, or write a preprocessing_fn"
+            )
+        from components.transform.keras_transform import transform_by_keras
+
+        transform_by_keras(function, request)
+        return
+    from components.transform.analyzer_cache import AnalyzerCache
+    from components.transform.beam_transform import transform_by_beam
+
+    directory = None if analyzer_cache is None else Path(analyzer_cache).absolute()
+    cache = AnalyzerCache(directory, earlier_examples)
+    transform_by_beam(function, request, cache, beam_pipeline_args)
+
+
+def _check_splits(examples: Examples, names: Iterable[str]) -> None:
     for name in names:
         if name not in examples.splits:
             raise ConfigurationError(
                 f"the examples in {examples.uri!r} have no split {name!r}; they have "
                 f"{', '.join(sorted(examples.splits)) or 'none'}"
             )
-    return {name: str(Path(examples.uri) / examples.splits[name].file_pattern) for name in names}
 
 
-def _preprocessing_fn(
-    module_file: str, path: Path, custom_config: Mapping[str, Any] | None
-) -> Callable[[Any], Any]:
-    try:
-        module = import_module(module_file, path)
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        _log.exception("%s can't be imported", path)
-        raise UserCodeError(f"importing {str(path)!r} raised {_said(error)}") from error
-    function = getattr(module, "preprocessing_fn", None)
-    if not callable(function):
-        raise ConfigurationError(
-            f"{str(path)!r} has no function preprocessing_fn; write preprocessing_fn(inputs), "
-            "which returns the transformed features by name"
-        )
-    takes_config = "custom_config" in inspect.signature(function).parameters
-
-    def preprocess(inputs: Any) -> Any:
-        try:
-            return (
-                function(inputs, custom_config=custom_config) if takes_config else function(inputs)
-            )
-        except Exception as error:
-            _log.exception("preprocessing_fn raised")
-            raise UserCodeError(
-                f"preprocessing_fn of {str(path)!r} raised {_said(error)}"
-            ) from error
-
-    return preprocess
-
-
-def _run(
-    preprocess: Callable[[Any], Any],
-    schema: Any,
-    *,
-    analyze: Sequence[str],
-    materialize: Mapping[str, str],
-    staging: Path,
-    beam_pipeline_args: Sequence[str],
-) -> None:
-    import apache_beam as beam
-    import tensorflow_transform.beam as tft_beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from tensorflow_transform.tf_metadata import dataset_metadata
-    from tfx_bsl.public import tfxio
-
-    from components.transform.materialization import write_transformed
-
-    for name in ("absl", "apache_beam", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    graph = staging / GRAPH_DIRECTORY
-    options = PipelineOptions(list(beam_pipeline_args))
-    source = tfxio.TFExampleRecord(list(analyze), schema=schema)
-    metadata = dataset_metadata.DatasetMetadata(schema)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="imprimatur-transform-") as scratch,
-            beam.Pipeline(_default_runner(beam_pipeline_args), options) as pipeline,
-            tft_beam.Context(temp_dir=scratch, force_tf_compat_v1=False),
-        ):
-            raw = pipeline | "ReadToAnalyze" >> source.BeamSource()
-            transform_fn = (raw, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(preprocess)
-            _ = transform_fn | tft_beam.WriteTransformFn(str(graph))
-            writer = tft_beam.WriteMetadata(str(graph / _RAW_METADATA), pipeline)
-            _ = metadata | "WriteRawMetadata" >> writer
-            for name, pattern in materialize.items():
-                target = staging / EXAMPLES_DIRECTORY / f"Split-{name}"
-                one = tfxio.TFExampleRecord([pattern], schema=schema)
-                write_transformed(pipeline, one, transform_fn, name, target)
-    except UserCodeError:
-        raise
-    except Exception as error:
-        cause = _user_error(error)
-        if cause is not None:
-            raise cause from error
-        _log.exception("tf.Transform failed")
-        raise TransformError(
-            f"the examples can't be transformed: {_said(error)}; see the traceback above: "
-            "examples that don't fit the schema or the preprocessing_fn, or the runner"
-        ) from error
-
-
-def _default_runner(beam_pipeline_args: Sequence[str]) -> Any:
-    """Return Beam's runner within this process, unless another is asked for.
-
-    Its name for that, DirectRunner, first downloads a program and starts it.
-    """
-    if any(argument.startswith("--runner") for argument in beam_pipeline_args):
-        return None
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-    return FnApiRunner()
-
-
-def _user_error(error: BaseException | None) -> UserCodeError | None:
-    """Return what the user's function raised, from below what Beam made of it."""
-    while error is not None:
-        if isinstance(error, UserCodeError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _record_examples(examples: Examples, splits: Sequence[str], staging: Path, final: Path) -> None:
-    directory = staging / EXAMPLES_DIRECTORY
+def _record_examples(request: Request, final: Path) -> None:
+    directory, examples = request.staging / EXAMPLES_DIRECTORY, request.examples
     record = Examples(
         uri=str(final / EXAMPLES_DIRECTORY),
         splits={
-            name: Split(f"Split-{name}/*.gz", examples.splits[name].num_examples) for name in splits
+            name: Split(f"Split-{name}/*.gz", examples.splits[name].num_examples)
+            for name in request.transform_splits
         },
         digest=artifacts.digest(directory),
         window=examples.window,
         schema_uri=str(final / GRAPH_DIRECTORY / "transformed_metadata" / SCHEMA_FILE),
     )
     artifacts.write_record(record, directory)
-
-
-def _said(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else ''}"

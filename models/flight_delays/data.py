@@ -103,9 +103,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m models.flight_delays.data", description=__doc__
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
-    output = parser.parse_args(argv).output
+    parser.add_argument("--origin", metavar="AIRPORT", help="only the flights from there")
+    given = parser.parse_args(argv)
+    output = given.output
     try:
         table = read_flights(find_flights())
+        if given.origin is not None:
+            table = table.filter(pc.equal(table["origin"], given.origin))
         write_atomically(table, output)
     except (ConfigurationError, OSError) as error:
         sys.stderr.write(f"ERROR {parser.prog}: {error}\n")

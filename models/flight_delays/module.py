@@ -2,7 +2,8 @@
 
 `run_fn` is what the trainer calls, with TFX's `FnArgs`. The model is exported with two signatures:
 ``serving_default`` takes serialized `tf.Example`s under ``examples``, ``serving_raw`` takes the
-features as tensors. Both answer ``probability``.
+features as tensors. Both answer ``probability``, and both hold the transform graph that the
+training reads its examples through: see ``preprocessing.py``.
 
 The day of the month is no feature on purpose. With it, a random split rewards a model for
 remembering the weather of each day from the other flights of that day (AUC 0.76 within January),
@@ -14,6 +15,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
+from components.transform.feature_transform import FeatureTransform
 
 LABEL = "is_late"
 FEATURES = {
@@ -27,17 +30,8 @@ FEATURES = {
     "origin": tf.string,
     "dest": tf.string,
 }
-NUM_NUMBERS = 7
-NUM_BUCKETS = {
-    "hour": 24,
-    "weekday": 7,
-    "hour_of_week": 7 * 24,
-    "carrier": 64,
-    "origin": 8,
-    "dest": 512,
-    "route": 2048,
-    "scheduled_flight": 16384,
-}
+NUMBERS = "numbers"
+EMBEDDED = ("hour", "weekday", "carrier", "origin", "dest")
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.005,
     "hidden_units": [32, 16],
@@ -49,78 +43,51 @@ DEFAULTS: dict[str, Any] = {
     "shuffle_labels": False,  # spoils the training, to see the model refused
 }
 SHUFFLE_BUFFER = 50_000
+NUM_TRIALS = 10
 
 
-def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Turn raw features into what the network takes; part of the exported graph.
+def build_model(transform: FeatureTransform, hyperparameters: dict[str, Any]) -> keras.Model:
+    """Return the network: one weight per index (wide), plus layers over embeddings (deep).
 
     Args:
-        features: each `(batch,)`, as in `FEATURES`.
-
-    Returns:
-        ``numbers``, `(batch, NUM_NUMBERS)`, float32; and bucket numbers by name, `(batch,)`, int64.
-        Text is hashed rather than looked up, so that a new destination needs no new vocabulary.
+        transform: says how many values each index has.
+        hyperparameters: those of `DEFAULTS`.
     """
-    hour, weekday = features["hour"], features["weekday"]
-    carrier, origin, dest = features["carrier"], features["origin"], features["dest"]
-    text = {
-        "carrier": carrier,
-        "origin": origin,
-        "dest": dest,
-        "route": tf.strings.join([origin, dest], "-"),
-        "scheduled_flight": tf.strings.join([carrier, tf.strings.as_string(features["flight"])]),
-    }
-    hashed = {
-        name: tf.strings.to_hash_bucket_fast(value, NUM_BUCKETS[name])
-        for name, value in text.items()
-    }
-    whole = {"hour": hour, "weekday": weekday, "hour_of_week": weekday * 24 + hour}
-    counted = {
-        name: tf.clip_by_value(value, 0, NUM_BUCKETS[name] - 1) for name, value in whole.items()
-    }
-    return {"numbers": _numbers(features), **counted, **hashed}
+    shapes = {name: spec.shape for name, spec in transform.feature_spec().items() if name != LABEL}
+    numbers = keras.Input(shapes.pop(NUMBERS), name=NUMBERS)
+    indices = {name: keras.Input(shape, dtype="int64", name=name) for name, shape in shapes.items()}
 
-
-def _numbers(features: dict[str, tf.Tensor]) -> tf.Tensor:
-    departure = tf.cast(features["hour"] * 60 + features["minute"], tf.float32) / 1440.0
-    hhmm = features["sched_arr_time"]
-    arrival = tf.cast(hhmm // 100 * 60 + hhmm % 100, tf.float32) / 1440.0
-    distance = tf.cast(features["distance"], tf.float32)
-    turn = 2.0 * 3.14159265
-    columns = [
-        2.0 * departure - 1.0,
-        tf.sin(turn * departure),
-        tf.cos(turn * departure),
-        tf.sin(turn * arrival),
-        tf.cos(turn * arrival),
-        tf.math.log1p(tf.maximum(distance, 0.0)) - 6.7,
-        distance / 1000.0 - 1.0,
-    ]
-    return tf.stack(columns, axis=1)
-
-
-def build_model(hyperparameters: dict[str, Any]) -> keras.Model:
-    """Return the network: one weight per bucket (wide), plus layers over embeddings (deep)."""
-    numbers = keras.Input((NUM_NUMBERS,), name="numbers")
-    buckets = {name: keras.Input((), dtype="int64", name=name) for name in NUM_BUCKETS}
-    wide = [
-        keras.layers.Embedding(size, 1, embeddings_initializer="zeros", name=f"{name}_weight")(
-            buckets[name]
+    def embed(name: str, dim: int, title: str, initializer: str) -> Any:
+        layer = keras.layers.Embedding(
+            transform.num_values(name), dim, initializer, name=f"{name}_{title}"
         )
-        for name, size in NUM_BUCKETS.items()
-    ]
+        return keras.layers.Flatten()(layer(indices[name]))
+
+    wide = [embed(name, 1, "weight", "zeros") for name in indices]
     dim = hyperparameters["embedding_dim"]
-    embedded = [
-        keras.layers.Embedding(NUM_BUCKETS[name], dim, name=f"{name}_embedding")(buckets[name])
-        for name in ("hour", "weekday", "carrier", "origin", "dest")
-    ]
+    embedded = [embed(name, dim, "embedding", "uniform") for name in EMBEDDED]
     deep = keras.layers.Concatenate()([numbers, *embedded])
     for units in hyperparameters["hidden_units"]:
         deep = keras.layers.Dense(units, activation="relu")(deep)
         deep = keras.layers.Dropout(hyperparameters["dropout"])(deep)
     logit = keras.layers.Add()([*wide, keras.layers.Dense(1)(deep)])
     probability = keras.layers.Activation("sigmoid", name="probability")(logit)
-    return keras.Model({"numbers": numbers, **buckets}, probability)
+    return keras.Model({NUMBERS: numbers, **indices}, probability)
+
+
+def compiled_model(
+    transform: FeatureTransform, hyperparameters: dict[str, Any], num_steps: int
+) -> keras.Model:
+    """Return the network, to be trained for so many steps."""
+    model = build_model(transform, hyperparameters)
+    model.compile(
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(hyperparameters["learning_rate"], num_steps)
+        ),
+        loss=keras.losses.BinaryCrossentropy(),
+        metrics=[keras.metrics.AUC(name="auc")],
+    )
+    return model
 
 
 def run_fn(fn_args: Any) -> None:
@@ -131,26 +98,53 @@ def run_fn(fn_args: Any) -> None:
     hyperparameters = read_hyperparameters(fn_args.hyperparameters)
     keras.utils.set_random_seed(hyperparameters["seed"])
     batch_size = hyperparameters["batch_size"]
+    transform = FeatureTransform(fn_args.transform_graph_path)
     train = read_batches(fn_args.train_files, batch_size)
     num_steps = fn_args.train_steps or hyperparameters["epochs"] * count_batches(train)
     if num_steps == 0:
         raise ValueError(f"no examples in {fn_args.train_files}")
-    model = build_model(hyperparameters)
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(hyperparameters["learning_rate"], num_steps)
-        ),
-        loss=keras.losses.BinaryCrossentropy(),
-        metrics=[keras.metrics.AUC(name="auc")],
-    )
+    model = compiled_model(transform, hyperparameters, num_steps)
     model.fit(
-        train_dataset(train, shuffle_labels=hyperparameters["shuffle_labels"]),
+        train_dataset(train, transform, shuffle_labels=hyperparameters["shuffle_labels"]),
         steps_per_epoch=num_steps,
         verbose=0,
         shuffle=False,
     )
-    evaluate(model, read_batches(fn_args.eval_files, batch_size), fn_args.eval_steps)
-    export(model, fn_args.serving_model_dir)
+    evaluate(model, transform, read_batches(fn_args.eval_files, batch_size), fn_args.eval_steps)
+    export(model, transform, fn_args.serving_model_dir)
+
+
+def tuner_fn(fn_args: Any) -> Any:
+    """Return what to search, and how: TFX's `TunerFnResult`; `fn_args` is TFX's `FnArgs`."""
+    import keras_tuner
+    from tfx.v1.components import TunerFnResult
+
+    batch_size = DEFAULTS["batch_size"]
+    transform = FeatureTransform(fn_args.transform_graph_path)
+    train = read_batches(fn_args.train_files, batch_size)
+    num_steps = fn_args.train_steps or DEFAULTS["epochs"] * count_batches(train)
+
+    def build(chosen: keras_tuner.HyperParameters) -> keras.Model:
+        values = {
+            "learning_rate": chosen.Float("learning_rate", 5e-4, 2e-2, sampling="log"),
+            "embedding_dim": chosen.Int("embedding_dim", 2, 8, step=2),
+            "dropout": chosen.Float("dropout", 0.0, 0.4, step=0.1),
+        }
+        return compiled_model(transform, {**DEFAULTS, **values}, num_steps)
+
+    tuner = keras_tuner.RandomSearch(
+        build,
+        keras_tuner.Objective("val_auc", "max"),
+        max_trials=NUM_TRIALS,
+        directory=fn_args.working_dir,
+    )
+    fit_kwargs = {
+        "x": train_dataset(train, transform, shuffle_labels=False),
+        "steps_per_epoch": num_steps,
+        "validation_data": transformed(read_batches(fn_args.eval_files, batch_size), transform),
+        "validation_steps": fn_args.eval_steps,
+    }
+    return TunerFnResult(tuner, fit_kwargs)
 
 
 def read_hyperparameters(config: dict[str, Any] | None) -> dict[str, Any]:
@@ -184,29 +178,40 @@ def count_batches(batches: tf.data.Dataset) -> int:
     return int(batches.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
 
 
-def train_dataset(batches: tf.data.Dataset, *, shuffle_labels: bool) -> tf.data.Dataset:
+def train_dataset(
+    batches: tf.data.Dataset, transform: FeatureTransform, *, shuffle_labels: bool
+) -> tf.data.Dataset:
     """Return an endless dataset of what the network takes, and labels."""
-    dataset = batches.repeat().map(parse, tf.data.AUTOTUNE, deterministic=True)
+    dataset = transformed(batches.repeat(), transform)
     if shuffle_labels:
         dataset = dataset.map(lambda inputs, labels: (inputs, tf.random.shuffle(labels)))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Turn `(batch,)` serialized examples into what the network takes, and labels `(batch,)`."""
-    spec = {name: tf.io.FixedLenFeature([], dtype) for name, dtype in FEATURES.items()}
-    parsed = tf.io.parse_example(serialized, {**spec, LABEL: tf.io.FixedLenFeature([], tf.int64)})
-    labels = tf.cast(parsed.pop(LABEL), tf.float32)
-    return preprocess(parsed), labels
+def transformed(batches: tf.data.Dataset, transform: FeatureTransform) -> tf.data.Dataset:
+    """Turn `(batch,)` serialized examples into what the network takes, and labels `(batch, 1)`."""
+    spec = transform.raw_feature_spec()
+    spec = {name: spec[name] for name in (*FEATURES, LABEL)}
+
+    def parse(serialized: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        inputs = transform(tf.io.parse_example(serialized, spec))
+        return inputs, tf.cast(inputs.pop(LABEL), tf.float32)
+
+    return batches.map(parse, tf.data.AUTOTUNE, deterministic=True)
 
 
-def evaluate(model: keras.Model, batches: tf.data.Dataset, max_steps: int | None) -> None:
+def evaluate(
+    model: keras.Model,
+    transform: FeatureTransform,
+    batches: tf.data.Dataset,
+    max_steps: int | None,
+) -> None:
     """Print metrics on examples that weren't trained on; on all of them if `max_steps` is None."""
     num_steps = min(count_batches(batches), max_steps or sys.maxsize)
     if num_steps == 0:
         print("evaluation: no examples", flush=True)
         return
-    dataset = batches.take(num_steps).map(parse, tf.data.AUTOTUNE)
+    dataset = transformed(batches.take(num_steps), transform)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_steps))
     print_metrics("evaluation", model.evaluate(dataset, verbose=0, return_dict=True))
 
@@ -217,19 +222,23 @@ def print_metrics(title: str, metrics: dict[str, Any]) -> None:
     print(f"{title}: {values}", flush=True)
 
 
-def export(model: keras.Model, directory: str) -> None:
-    """Write the SavedModel with its two signatures."""
-    spec = {name: tf.io.FixedLenFeature([], dtype) for name, dtype in FEATURES.items()}
+def export(model: keras.Model, transform: FeatureTransform, directory: str) -> None:
+    """Write the SavedModel with its two signatures; the transform graph is part of both."""
+    spec = {name: transform.raw_feature_spec()[name] for name in FEATURES}
 
     def answer(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        probability = model(preprocess(features), training=False)
+        probability = model(transform(features), training=False)
         return {"probability": tf.squeeze(probability, axis=1)}
 
     def answer_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(tf.io.parse_example(examples, spec))
 
+    def answer_tensors(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return answer({name: tf.expand_dims(value, 1) for name, value in features.items()})
+
     archive = keras.export.ExportArchive()
     archive.track(model)
+    archive.track(transform)
     archive.add_endpoint(
         "serving_default",
         answer_examples,
@@ -237,7 +246,7 @@ def export(model: keras.Model, directory: str) -> None:
     )
     archive.add_endpoint(
         "serving_raw",
-        answer,
+        answer_tensors,
         input_signature=[
             {name: tf.TensorSpec([None], dtype, name=name) for name, dtype in FEATURES.items()}
         ],

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from components import artifacts, example_gen, records
 from components.records import Window
+from components.transform import transform
 from models.flight_delays import data
 
 FOLDER = Path(data.__file__).parent
@@ -34,13 +36,24 @@ def examples(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(examples, tmp_path_factory):
+def transform_graph(examples, tmp_path_factory):
+    return transform(
+        examples=examples,
+        schema=FOLDER / "schema.pbtxt",
+        module_file="models.flight_delays.preprocessing",
+        output_dir=tmp_path_factory.mktemp("transformed") / "graph",
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(examples, transform_graph, tmp_path_factory):
     """What the command line printed, and the model's record."""
     output_dir = tmp_path_factory.mktemp("trained") / "model"
     command = [
         sys.executable, "-m", "components.trainer",
         "--module-file", "models/flight_delays/module.py",
         "--examples", f"{examples.uri}/record.json",
+        "--transform-graph", str(Path(transform_graph.uri).with_name("record.json")),
         "--train-args", json.dumps({"num_steps": NUM_STEPS}),
         "--eval-args", '{"num_steps": 20}',
         "--output-dir", str(output_dir),
@@ -125,6 +138,28 @@ def test_raw_signature_answers_the_same(session, held_out):
     np.testing.assert_allclose(raw, answer, rtol=1e-6)
 
 
+def test_what_is_served_was_learnt_from_the_training_split(transform_graph, examples, held_out):
+    """Counted by hand from the examples: the commonest carrier has index 1, an unknown one 0."""
+    import tensorflow as tf
+
+    from components.transform.feature_transform import FeatureTransform
+
+    files = sorted(str(file) for file in (Path(examples.uri) / "Split-train").iterdir())
+    records_ = np.array(list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()), object)
+    trained_on, _ = features_of(records_)
+    by_count = [name for name, _ in Counter(trained_on["carrier"].tolist()).most_common()]
+    features, _ = features_of(held_out[:50])
+    features["carrier"][0] = b"??"
+    found = FeatureTransform(transform_graph.uri)(
+        {name: tf.constant(value)[:, tf.newaxis] for name, value in features.items()}
+    )
+    indices = [by_count.index(name) + 1 for name in features["carrier"][1:]]
+    assert found["carrier"].numpy()[:, 0].tolist() == [0, *indices]
+    logarithms = np.log1p(trained_on["distance"].astype(np.float64))
+    expected = (np.log1p(features["distance"]) - logarithms.mean()) / logarithms.std()
+    np.testing.assert_allclose(found["numbers"][:, -1], expected, atol=1e-4)
+
+
 def test_answers_about_carriers_and_times_never_seen(session, held_out):
     features, _ = features_of(held_out[:2])
     odd = {"carrier": [b"??", b""], "dest": [b"XYZ", b""], "hour": [24, -1], "weekday": [7, -1]}
@@ -132,13 +167,14 @@ def test_answers_about_carriers_and_times_never_seen(session, held_out):
     assert ((answer > 0) & (answer < 1)).all()
 
 
-def train_here(examples, directory, **hyperparameters):
+def train_here(examples, transform_graph, directory, **hyperparameters):
     """Run `run_fn` in this process."""
     from models.flight_delays import module
 
     arguments = SimpleNamespace(
         train_files=[f"{examples.uri}/Split-train/*"],
         eval_files=[f"{examples.uri}/Split-eval/*"],
+        transform_graph_path=transform_graph.uri,
         train_steps=NUM_STEPS,
         eval_steps=None,
         serving_model_dir=str(directory),
@@ -147,10 +183,10 @@ def train_here(examples, directory, **hyperparameters):
     module.run_fn(arguments)
 
 
-def test_shuffled_labels_teach_nothing(examples, held_out, tmp_path):
+def test_shuffled_labels_teach_nothing(examples, transform_graph, held_out, tmp_path):
     from components.saved_model.session import ServingSession
 
-    train_here(examples, tmp_path / "model", shuffle_labels=True)
+    train_here(examples, transform_graph, tmp_path / "model", shuffle_labels=True)
     with ServingSession(tmp_path / "model") as session:
         answer = session.run("serving_default", {"examples": held_out})["probability"]
     auc = roc_auc_score(features_of(held_out)[1], answer)
@@ -158,9 +194,9 @@ def test_shuffled_labels_teach_nothing(examples, held_out, tmp_path):
     assert auc < auc_bound()
 
 
-def test_refuses_a_hyperparameter_that_it_does_not_know(examples, tmp_path):
+def test_refuses_a_hyperparameter_that_it_does_not_know(examples, transform_graph, tmp_path):
     with pytest.raises(ValueError, match=r"unknown hyperparameters \['learningrate'\].*batch_size"):
-        train_here(examples, tmp_path / "model", learningrate=0.1)
+        train_here(examples, transform_graph, tmp_path / "model", learningrate=0.1)
 
 
 def test_counts_steps_from_epochs_where_none_are_given(tmp_path):

@@ -77,3 +77,21 @@ def test_carriers_under_other_names_are_stopped(flights, judge):
     failures = {finding.check for finding in blessing.failures}
     assert failures == {"enum_type_unexpected_string_values"}
     assert "'XB6'" in blessing.failures[0].message or "'XEV'" in blessing.failures[0].message
+
+
+def test_hours_of_another_time_zone_are_stopped(flights, judge):
+    """No flight leaves New York between midnight and 5; in UTC some seem to."""
+    utc = pa.array((flights["hour"].to_numpy() + 5) % 24)
+    _, blessing = judge(change(flights, "hour", utc), FEBRUARY)
+
+    assert {finding.check for finding in blessing.failures} == {"int_type_small_int"}
+    assert "'hour' is as small as 0; its domain begins at 5" in blessing.failures[0].message
+
+
+def test_a_column_without_values_is_stopped(flights, judge):
+    nothing = pa.nulls(len(flights), pa.int64())
+    january, _ = judge(flights, Window("2013-01-01", "2013-02-01"), "january")
+    _, blessing = judge(change(flights, "distance", nothing), FEBRUARY, baseline=january)
+
+    failures = {finding.check for finding in blessing.failures}
+    assert failures == {"schema_missing_column", "comparator_treatment_data_missing"}

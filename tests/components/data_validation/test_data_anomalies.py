@@ -71,7 +71,7 @@ def test_the_same_data_are_blessed(judge):
     ("rows", "reason", "words"),
     [
         ([{k: v for k, v in r.items() if k != "fare"} for r in GOOD], "schema_missing_column",
-         "'fare' is in no example"),
+         "'fare' has no value in any example"),
         (changed(fare=None), "schema_missing_column", "'fare'"),
         (changed(weather="rain"), "schema_new_column", "'weather'"),
         (changed(miles="far"), "unexpected_data_type", "holds BYTES; the schema says INT"),
@@ -141,6 +141,22 @@ def test_an_environment_may_lack_features(judge):
 
     rows = [{k: v for k, v in r.items() if k != "fare"} for r in GOOD]
     assert judge(rows, label, environment="SERVING").blessed
+
+
+@pytest.mark.parametrize("environment", ["SERVING", "SERVNG"])
+def test_what_is_there_is_judged_whatever_the_environment(judge, environment):
+    """TFDV: a column that isn't in the environment is a new one; its values are checked too."""
+
+    def label(schema):
+        schema.default_environment.extend(["TRAINING", "SERVING"])
+        feature(schema, "fare").not_in_environment.append("SERVING")
+        feature(schema, "fare").float_domain.max = 30
+
+    found = reasons(judge(GOOD, label, environment=environment))
+    if environment == "SERVING":
+        assert found == ["schema_new_column", "float_type_big_float"]
+    else:
+        assert found.count("schema_new_column") == len(GOOD[0])
 
 
 def test_drift_of_texts_names_the_value(judge):

@@ -3,14 +3,18 @@
 import collections
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from components.data_validation import generate_statistics
+from components import artifacts
+from components.data_validation import example_batches, generate_statistics
 from components.data_validation.statistics_generation import read_statistics
 from components.errors import ConfigurationError, DataError
+from components.tfrecord import frame
+from tests.components.data_validation.conftest import serialize
 
 NUM_ROWS = 30_000
 
@@ -125,6 +129,30 @@ def test_the_number_of_processes_changes_nothing(make_examples, tmp_path, table)
     }
 
     assert len(digests) == 1
+
+
+def test_of_many_files_each_is_read_by_one_process(make_examples, tmp_path, table, monkeypatch):
+    examples = make_examples(train=[])
+    folder = tmp_path / "examples" / "Split-train"
+    for index in range(5):
+        data = b"".join(frame(serialize(row)) for row in table[index:1000:5])
+        (folder / f"part-{index}").write_bytes(data)
+    (folder / "data_tfrecord-00000-of-00001.gz").unlink()
+    examples = replace(examples, digest=artifacts.digest(examples.uri))
+    made = [
+        generate_statistics(
+            examples=examples, output_dir=tmp_path / str(count), num_processes=count
+        )
+        for count in (1, 3)
+    ]
+    assert made[0].digest == made[1].digest
+    distance = feature_of(made[0], "distance").num_stats
+    assert distance.mean == pytest.approx(np.mean([row["distance"] for row in table[:1000]]))
+
+    read = []
+    monkeypatch.setattr(example_batches, "WholeFile", lambda file: read.append(file.name) or [])
+    list(example_batches.read_batches(sorted(folder.iterdir()), parts={0, 2}, num_parts=4))
+    assert read == ["part-0", "part-2", "part-4"]
 
 
 def test_slices_are_data_sets_of_their_own(make_examples, tmp_path, table):

@@ -76,7 +76,7 @@ def test_features_may_be_repeated_and_joined_by_commas(flights, tmp_path, caplog
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--ends-by", "2013-02-01"], "without it leave them out"),
+        (["--ends-by", "2013-02-01"], "without it leave it out"),
         (["--newest-interval", "@monthly"], "name it with --time-column"),
         (["--newest-interval", "monthly"], "'monthly' isn't a cron expression"),
         (

@@ -1,0 +1,1 @@
+"""The smallest model: which species a penguin is of."""
