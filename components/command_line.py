@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeVar
 
-from components import records, signing
+from components import log_output, records, signing
 from components.errors import (
     EXIT_DONE,
     EXIT_FAULT,
@@ -30,7 +30,6 @@ from components.errors import (
 from components.parent_death import die_with_announced_parent
 from components.record_codec import json_line
 
-LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +54,7 @@ def run(
     """
     die_with_announced_parent()
     signing.hide_key()
-    _configure_logging()
+    _configure_logging(parser)
     arguments = parser.parse_args(argv)
     with _tidy_end(), _reserved_stdout() as out, _forgotten_key():
         try:
@@ -214,10 +213,12 @@ def add_output_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _configure_logging() -> None:
+def _configure_logging(parser: argparse.ArgumentParser) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    level = os.environ.get("IMPRIMATUR_LOG_LEVEL", "INFO").upper()
-    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    try:
+        log_output.configure(os.environ.get("IMPRIMATUR_LOG_LEVEL", "INFO").upper())
+    except ConfigurationError as error:
+        parser.error(str(error))
 
 
 @contextmanager
@@ -227,7 +228,10 @@ def _reserved_stdout() -> Iterator[TextIO]:
     kept = os.dup(1)
     os.dup2(2, 1)
     try:
-        with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as out:
+        with (
+            os.fdopen(kept, "w", encoding="utf-8", closefd=False) as out,
+            log_output.prints_as_log(),
+        ):
             yield out
     finally:
         sys.stdout.flush()

@@ -8,9 +8,12 @@
     ├── ArtifactError                2  a directory that can't be digested or replaced
     ├── InvalidModelError            2  a directory that isn't a servable model, or has other bytes
     ├── DataError                    2  data that doesn't fit: unknown column, broken rows
+    ├── SourceUnavailableError       1  a database or an object store that data is read from
     ├── TrainingError                1  the user's code raised, or the training process died
+    │   └── TrainingDiedError        1  the latter: it left no report
     ├── UserCodeError                1  another function of the user's raised
     ├── TransformError               1  the pipeline that transforms examples failed
+    ├── EvaluationError              1  the pipeline that evaluates models failed
     ├── ServingError                 1  a model server
     │   ├── ServerUnavailableError   1  can't be started or reached: an infrastructure fault
     │   ├── ServerDiedError          1  its process ended
@@ -21,10 +24,13 @@
 A verdict against a model is no exception: it is a `Blessing` or a `Refusal` (exit code 3).
 """
 
+import re
+
 EXIT_DONE = 0
 EXIT_FAULT = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ImprimaturError(Exception):
@@ -63,8 +69,16 @@ class DataError(ImprimaturError):
     exit_code = EXIT_USAGE
 
 
+class SourceUnavailableError(ImprimaturError):
+    """A database or an object store that data is read from can't be reached, or refuses."""
+
+
 class TrainingError(ImprimaturError):
     """The user's training code raised, wrote no model, or its process died."""
+
+
+class TrainingDiedError(TrainingError):
+    """The process that runs a user's code ended, and left no report."""
 
 
 class UserCodeError(ImprimaturError):
@@ -73,6 +87,10 @@ class UserCodeError(ImprimaturError):
 
 class TransformError(ImprimaturError):
     """The pipeline that transforms examples failed."""
+
+
+class EvaluationError(ImprimaturError):
+    """The pipeline that evaluates models failed."""
 
 
 class ServingError(ImprimaturError):
@@ -106,3 +124,14 @@ class PredictionError(ServingError):
 
 class PushError(ImprimaturError):
     """The serving folder can't be used, or its lock can't be had."""
+
+
+def one_line(error: BaseException | str, max_chars: int = 1000) -> str:
+    """Return what an exception says on one line and without colours, as logs and tables want it.
+
+    Args:
+        error: whose text; or a text.
+        max_chars: what is longer is cut off at the end.
+    """
+    text = " ".join(_COLOURS.sub("", str(error)).split())
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"

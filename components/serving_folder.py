@@ -19,7 +19,6 @@ away meanwhile counts as not there.
 
 import json
 import logging
-import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,15 +31,12 @@ from components.errors import PushError, RecordError
 from components.record_parts import Part
 from components.records import Window
 from components.serving_records import Hold, Pins, Quarantine, VersionRecord
+from components.version_files import has_files, is_servable, version_number
 
 STATE_DIRECTORY = ".imprimatur"
 WITHDRAWN_SUFFIX = ".withdrawn"
-MAX_VERSION = 2**63 - 1
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
-MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "model.tflite")
 
-_NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*", re.ASCII)
-_SHARD = re.compile(r"variables\.data-([0-9]{5})-of-([0-9]{5})", re.ASCII)
 _log = logging.getLogger(__name__)
 _P = TypeVar("_P", bound=Part)
 
@@ -226,45 +222,23 @@ class ServingFolder:
     def _whole_versions(self, numbered: list[tuple[int, Path]]) -> Iterator[Version]:
         seen: set[int] = set()
         for number, path in numbered:
-            version = self._whole(number, path) if number not in seen else None
+            version = self.whole_version(number, path) if number not in seen else None
             if version is not None:
                 seen.add(number)
                 yield version
 
-    def _whole(self, number: int, path: Path) -> Version | None:
+    def whole_version(self, number: int, path: Path) -> Version | None:
+        """Return one of `numbered` if its files are all there, else None.
+
+        Raises:
+            RecordError: its record is damaged.
+        """
         record = self.record(number) if path.name == str(number) else None
         if record is None:
             return Version(number, path) if is_servable(path) else None
-        if not _has_files(path, record):
+        if not has_files(path, record):
             return None
         return Version(number, path, record.digest, record.trained_digest, record.window, record)
-
-
-def version_number(name: str) -> int | None:
-    """Return the number that TensorFlow Serving reads in a name, or None.
-
-    It takes whatever absl's SimpleAtoi takes as a 64-bit integer: leading zeros, a sign, blanks.
-    """
-    if not _NUMBER.fullmatch(name):
-        return None
-    number = int(name)
-    return number if -MAX_VERSION - 1 <= number <= MAX_VERSION else None
-
-
-def is_servable(path: Path) -> bool:
-    """Return whether a folder looks whole without a record to compare it with.
-
-    True for a readable model file with, if there are variables, their index and all shards.
-    """
-    try:
-        if not any(
-            (path / name).stat().st_size > 0 for name in MODEL_FILES if _is_file(path / name)
-        ):
-            return False
-        variables = path / "variables"
-        return not variables.is_dir() or _has_variables(variables)
-    except OSError:
-        return False
 
 
 def read(path: Path, kind: type[_P]) -> _P | None:
@@ -315,25 +289,3 @@ def _damaged(path: Path, reason: object) -> RecordError:
 
 def _withdrawn(name: str) -> bool:
     return name.endswith(WITHDRAWN_SUFFIX)
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file()
-
-
-def _has_files(path: Path, record: VersionRecord) -> bool:
-    try:
-        return path.is_dir() and all(
-            (path / file.path).stat().st_size == file.num_bytes for file in record.files()
-        )
-    except OSError:
-        return False
-
-
-def _has_variables(directory: Path) -> bool:
-    names = {path.name for path in directory.iterdir()}
-    if not names:
-        return True
-    shards = [match for name in names if (match := _SHARD.fullmatch(name))]
-    counts = {int(match[2]) for match in shards}
-    return "variables.index" in names and counts == {len(shards)}

@@ -107,6 +107,10 @@ class Quarantined(Part):
     run: Run | None = None
     released_at: str | None = None
     released_by: str | None = None
+    released_for: str | None = None
+    """The reason of the release."""
+    released_in: Run | None = None
+    """The task instance that released it."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 
-from components.command_line import LOG_FORMAT
+from components import log_output
+from components.errors import EXIT_USAGE, ConfigurationError
 from components.model_server import flags
 from components.parent_death import die_with_announced_parent
 
@@ -17,7 +18,11 @@ def main(argv: list[str] | None = None) -> int:
     die_with_announced_parent()
     arguments = flags.parse(sys.argv[1:] if argv is None else argv)
     _prepare_tensorflow(arguments)
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    try:
+        log_output.configure("INFO")
+    except ConfigurationError as error:
+        sys.stderr.write(f"ERROR components.model_server: {error}\n")
+        return EXIT_USAGE
     for chatty in ("tensorflow", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     for flag in arguments.ignored_flags:

@@ -94,7 +94,7 @@ def _status(given: argparse.Namespace) -> Result:
 def _lint(given: argparse.Namespace) -> Result:
     _check_there(given.base_directory)
     report = pusher.lint(base_directory=given.base_directory)
-    for finding in report.findings:
+    for finding in (*report.findings, *report.notes):
         _tell(f"{finding.check}: {finding.message}")
     return report
 
@@ -108,7 +108,9 @@ def _resume(given: argparse.Namespace) -> Result:
 
 
 def _release(given: argparse.Namespace) -> Result:
-    return _shown(pusher.release(version=given.version, by=given.by, **_locking(given)))
+    return _shown(
+        pusher.release(version=given.version, reason=given.reason, by=given.by, **_locking(given))
+    )
 
 
 def _pin(given: argparse.Namespace) -> Result:

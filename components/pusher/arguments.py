@@ -56,7 +56,8 @@ def _push(parser: Parser) -> None:
         '"timeout_seconds": 360}')  # fmt: skip
     add("--reevaluate-with", type=command_line.json_object, metavar="JSON",
         help='evaluate again if something else became live: {"examples": PATH, "eval_config": '
-        'PATH, "example_splits": [], "first_run": "bless"}')  # fmt: skip
+        'PATH, "example_splits": [], "first_run": "bless", "missing_slice": "fail", '
+        '"without_thresholds": false}')  # fmt: skip
     add("--model-signing-key", metavar="PEM",
         help="give the version an OpenSSF model signature by this private key")  # fmt: skip
     add("--output-dir", type=Path, metavar="DIR", help="write the result's record.json there too")
@@ -89,6 +90,7 @@ def _hold(parser: Parser) -> None:
 
 def _release(parser: Parser) -> None:
     parser.add_argument("version", help="its number when it was withdrawn")
+    parser.add_argument("--reason", help="kept with the quarantine")
     _by(parser)
     _lock_timeout(parser)
 

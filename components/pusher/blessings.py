@@ -1,16 +1,13 @@
 """What the blessings of a push must be: readable, signed, positive, for these bytes, and enough."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from components import canonical_json, signing
+from components import signing
 from components.errors import ConfigurationError, PushError
+from components.override import covers, may_be_overridden
 from components.pusher.request import Candidate, PushRequest
-from components.records import Blessing, Finding, Override
+from components.records import Blessing, Finding
 from components.serving_folder import ServingFolder
-
-_OVERRIDABLE = ("value_threshold", "change_threshold")
-"""What a person may let pass; never NaN, infra or digest findings."""
 
 
 def objections(
@@ -145,49 +142,14 @@ def _negative(blessing: Blessing, all_blessings: Sequence[Blessing]) -> Iterator
 
 def _overridden(failure: Finding, blessing: Blessing, all_blessings: Sequence[Blessing]) -> bool:
     """A person may let a failed metric of an evaluation pass, as it was shown to them."""
-    if blessing.kind != "evaluation" or failure.metric is None or failure.observed is None:
-        return False
-    if failure.check not in _OVERRIDABLE:
+    if not may_be_overridden(blessing, failure):
         return False
     approvals = (
         other
         for other in all_blessings
         if other.kind == "approval" and other.blessed and other.subject == blessing.subject
     )
-    return any(_covers(override, failure) for other in approvals for override in other.overrides)
-
-
-def _covers(override: Override, failure: Finding) -> bool:
-    same = (override.check, override.metric, _key(override.slice), override.bound) == (
-        failure.check,
-        failure.metric,
-        _key(failure.slice),
-        failure.bound,
-    )
-    is_signed_off = bool(override.reason.strip() and override.by.strip())
-    return (
-        same
-        and is_signed_off
-        and override.observed is not None
-        and not _is_worse(failure, override.observed)
-    )
-
-
-def _key(slice_: Mapping[str, Any]) -> bytes:
-    """Return a slice as JSON, where 1 isn't true."""
-    return canonical_json.dumps(slice_)
-
-
-def _is_worse(failure: Finding, shown: float) -> bool:
-    """Whether the value is further from its bound than what the person saw."""
-    observed, bound = failure.observed, failure.bound
-    if observed is None:
-        return True
-    if bound is not None and bound.lower is not None and observed < bound.lower:
-        return observed < shown
-    if bound is not None and bound.upper is not None and observed > bound.upper:
-        return observed > shown
-    return observed != shown
+    return any(covers(override, failure) for other in approvals for override in other.overrides)
 
 
 def _missing(request: PushRequest, candidate: Candidate | None) -> list[Finding]:

@@ -19,8 +19,9 @@ from components.pusher.locked_folder import LockedFolder
 from components.pusher.numbering import next_number
 from components.pusher.rollback import record_of_foreign, withdraw_above
 from components.records import Finding, PushedModel, Refusal, Run
-from components.serving_folder import MAX_VERSION, Version
+from components.serving_folder import Version
 from components.serving_records import VersionRecord, Withdrawal, parse_manifest
+from components.version_files import MAX_VERSION
 
 _NUM_CONNECTIONS = 8
 _MAX_VERSION = MAX_VERSION - 2**32
@@ -178,7 +179,7 @@ def _go_back(folder: LockedFolder, target: Version, reason: str) -> None:
     for version in above[:-1]:
         record = version.record or record_of_foreign(version)
         folder.withdraw(version.path, record, withdrawal)
-    withdraw_above(folder, target, withdrawal)
+    withdraw_above(folder, folder.live(), target, withdrawal)
 
 
 def _kept_below(

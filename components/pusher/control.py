@@ -5,8 +5,8 @@ import dataclasses
 from components import records
 from components.errors import ConfigurationError
 from components.pusher import request as requests
+from components.pusher.decision import same_task
 from components.pusher.lock import TIMEOUT_SECONDS, locked
-from components.pusher.locked_folder import LockedFolder
 from components.pusher.status import FolderStatus, status
 from components.records import Run
 from components.serving_records import Hold, Pin, Pins, Quarantine, Quarantined
@@ -48,7 +48,9 @@ def release(
     *,
     base_directory: str,
     version: int | str,
+    reason: str | None = None,
     by: str | None = None,
+    run: Run | None = None,
     lock_timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> FolderStatus:
     """Lift the quarantine of a withdrawn version; pushed again, it gets a new number.
@@ -56,7 +58,9 @@ def release(
     Args:
         base_directory: the serving folder.
         version: its number when it was withdrawn.
+        reason: kept with the quarantine.
         by: who decides.
+        run: the task instance that asks; asked again by the same, nothing happens.
         lock_timeout_seconds: how long to wait for another writer.
 
     Raises:
@@ -69,13 +73,15 @@ def release(
         quarantine = folder.quarantine()
         listed = any(entry.version == str(number) for entry in quarantine.active)
         withdrawal = record.withdrawal if record is not None else None
+        if not listed and _released_by(quarantine, str(number), run):
+            return status(base_directory=base_directory)
         if not listed and (withdrawal is None or withdrawal.released):
             known = ", ".join(entry.version for entry in quarantine.active) or "none"
             raise ConfigurationError(f"{number} isn't in quarantine; in quarantine: {known}")
         if record is not None and withdrawal is not None:
             released = dataclasses.replace(withdrawal, released=True)
             folder.write_record(dataclasses.replace(record, withdrawal=released))
-        _release(folder, quarantine, str(number), by)
+        folder.write_quarantine(_without(quarantine, str(number), reason, by, run))
     return status(base_directory=base_directory)
 
 
@@ -114,13 +120,24 @@ def pin(
     return status(base_directory=base_directory)
 
 
-def _release(folder: LockedFolder, quarantine: Quarantine, version: str, by: str | None) -> None:
+def _released_by(quarantine: Quarantine, version: str, run: Run | None) -> bool:
+    return any(
+        entry.version == version and same_task(entry.released_in, run)
+        for entry in quarantine.entries
+    )
+
+
+def _without(
+    quarantine: Quarantine, version: str, reason: str | None, by: str | None, run: Run | None
+) -> Quarantine:
     def released(entry: Quarantined) -> Quarantined:
         if entry.version != version or entry.released_at is not None:
             return entry
-        return dataclasses.replace(entry, released_at=records.now(), released_by=by)
+        return dataclasses.replace(
+            entry, released_at=records.now(), released_by=by, released_for=reason, released_in=run
+        )
 
-    folder.write_quarantine(Quarantine(tuple(released(entry) for entry in quarantine.entries)))
+    return Quarantine(tuple(released(entry) for entry in quarantine.entries))
 
 
 def _base(base_directory: str) -> str:

@@ -10,15 +10,11 @@ from components import artifacts
 from components.errors import EXIT_DONE, EXIT_REFUSED, ArtifactError, RecordError
 from components.pusher import disk
 from components.pusher import request as requests
+from components.pusher.status import override_sentence, overrides_of
 from components.records import Finding
-from components.serving_folder import (
-    MAX_VERSION,
-    WITHDRAWN_SUFFIX,
-    ServingFolder,
-    is_servable,
-    version_number,
-)
+from components.serving_folder import WITHDRAWN_SUFFIX, ServingFolder
 from components.serving_records import FolderRecord, VersionRecord
+from components.version_files import MAX_VERSION, is_servable, version_number
 
 _KNOWN = frozenset({"lock", "versions", "quarantine.json", "hold.json", "pins.json", "signatures"})
 
@@ -29,6 +25,8 @@ class LintReport(FolderRecord):
 
     base_directory: str
     findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...] = ()
+    """What isn't wrong, but should be known: thresholds of versions that a person let pass."""
 
     @property
     def exit_code(self) -> int:
@@ -45,7 +43,7 @@ def lint(*, base_directory: str) -> LintReport:
     base = requests.read_destination({"filesystem": {"base_directory": base_directory}})
     folder = ServingFolder(base)
     findings = [finding for check in _CHECKS for finding in check(folder)]
-    return LintReport(str(folder.base_directory), tuple(findings))
+    return LintReport(str(folder.base_directory), tuple(findings), tuple(_notes(folder)))
 
 
 def _names(folder: ServingFolder) -> Iterator[Finding]:
@@ -194,6 +192,15 @@ def _quarantined(folder: ServingFolder) -> Iterator[Finding]:
     if live is not None and live.record is not None and live.digest in digests:
         message = f"version {live.number} is live although its bytes are in quarantine; roll back"
         yield _finding("quarantined_live", message)
+
+
+def _notes(folder: ServingFolder) -> Iterator[Finding]:
+    """Yield the overrides of the versions that are there."""
+    there = {number for number, _ in folder.numbered()}
+    for record in _readable_records(folder):
+        for override in overrides_of(record) if record.number in there else ():
+            message = f"version {record.version}: {override_sentence(override)}"
+            yield Finding("override", True, message, metric=override.metric, slice=override.slice)
 
 
 def _readable_records(folder: ServingFolder) -> Iterator[VersionRecord]:

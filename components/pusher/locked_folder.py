@@ -95,7 +95,7 @@ class LockedFolder(ServingFolder):
         Its number's own name is left to the version that was recorded under that number.
         """
         target = self.withdrawn_path(number)
-        if os.path.lexists(target) or self.record(number) is not None:
+        if os.path.lexists(target) or self.record_path(number).exists():
             target = self._unused_path(number)
         disk.rename(path, target)
 

@@ -2,7 +2,7 @@
 
 from components.errors import ConfigurationError
 from components.records import Window
-from components.serving_folder import MAX_VERSION
+from components.version_files import MAX_VERSION
 
 
 def next_number(*, window: Window | None, highest: int, wanted: int | None = None) -> int:

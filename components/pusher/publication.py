@@ -13,8 +13,9 @@ from components.pusher.numbering import next_number
 from components.pusher.request import Candidate, Confirm, PushRequest
 from components.pusher.rollback import quarantine_entry
 from components.records import Finding, PushedModel, Refusal, Run
-from components.serving_folder import MODEL_FILES, WARM_UP_FILE, Version
+from components.serving_folder import WARM_UP_FILE, Version
 from components.serving_records import Confirmation, VersionRecord, Withdrawal, WithdrawalCause
+from components.version_files import MODEL_FILES
 
 _log = logging.getLogger(__name__)
 

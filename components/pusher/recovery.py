@@ -26,8 +26,8 @@ from components.errors import RecordError
 from components.pusher import disk
 from components.pusher.locked_folder import LockedFolder
 from components.records import now
-from components.serving_folder import version_number
 from components.serving_records import VersionRecord, Withdrawal
+from components.version_files import version_number
 
 _IN_SERVICE = ("committed", "confirmed")
 _log = logging.getLogger(__name__)

@@ -60,8 +60,11 @@ def _evaluate(request: PushRequest, inputs: Mapping[str, Any]) -> Blessing:
             *("--baseline", str(request.base_directory)),
             *("--output-dir", str(Path(directory) / "evaluation")),
         ]
-        if inputs.get("first_run") is not None:
-            command += ["--first-run", str(inputs["first_run"])]
+        for name in ("first_run", "missing_slice"):
+            if inputs.get(name) is not None:
+                command += ["--" + name.replace("_", "-"), str(inputs[name])]
+        if inputs.get("without_thresholds"):
+            command += ["--without-thresholds"]
         for split in inputs.get("example_splits") or ():
             command += ["--example-splits", str(split)]
         return _run(command)

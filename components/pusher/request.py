@@ -16,11 +16,12 @@ from components.pusher.provenance import Signer
 from components.pusher.quarantine import recipe_digest
 from components.record_codec import shown
 from components.records import Blessing, BlessingKind, Finding, Model, Run
-from components.serving_folder import MAX_VERSION
+from components.version_files import MAX_VERSION
 
 REQUIRED_KINDS: tuple[BlessingKind, ...] = ("evaluation", "infra")
 _MAX_SECONDS = 7 * 24 * 3600.0
-_KEYS_OF_REEVALUATION = {"examples", "eval_config", "example_splits", "first_run"}
+_NEEDED_TO_REEVALUATE = {"examples", "eval_config"}
+_POLICIES_OF_REEVALUATION = {"example_splits", "first_run", "missing_slice", "without_thresholds"}
 
 
 @dataclass(frozen=True)
@@ -246,15 +247,24 @@ def read_reevaluation(given: Mapping[str, Any] | None) -> Mapping[str, Any] | No
     """Check the keys of ``reevaluate_with``.
 
     Raises:
-        ConfigurationError: an unknown key, or no examples or eval_config.
+        ConfigurationError: an unknown key, no examples or eval_config, or a `without_thresholds`
+            that isn't true or false.
     """
     if given is None:
         return None
     keys = set(given)
-    if keys - _KEYS_OF_REEVALUATION or not {"examples", "eval_config"} <= keys:
+    if (
+        keys - _NEEDED_TO_REEVALUATE - _POLICIES_OF_REEVALUATION
+        or not keys >= _NEEDED_TO_REEVALUATE
+    ):
         raise ConfigurationError(
-            f"reevaluate_with has {sorted(keys)}; expected examples and eval_config, "
-            "and perhaps example_splits and first_run"
+            f"reevaluate_with has {sorted(keys)}; expected {sorted(_NEEDED_TO_REEVALUATE)}, "
+            f"and perhaps {sorted(_POLICIES_OF_REEVALUATION)}"
+        )
+    if not isinstance(given.get("without_thresholds", False), bool):
+        raise ConfigurationError(
+            f"reevaluate_with has without_thresholds {given['without_thresholds']!r}; expected "
+            "true or false"
         )
     return given
 

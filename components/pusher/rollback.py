@@ -2,10 +2,12 @@
 
 import dataclasses
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from components import artifacts, records
-from components.errors import ArtifactError
+from components.errors import ArtifactError, RecordError
 from components.pusher import request as requests
 from components.pusher import retention
 from components.pusher.decision import same_task
@@ -14,6 +16,7 @@ from components.pusher.locked_folder import LockedFolder
 from components.records import Finding, PushedModel, Refusal, Run
 from components.serving_folder import Version
 from components.serving_records import Hold, Quarantined, VersionRecord, Withdrawal
+from components.version_files import is_servable
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +44,9 @@ def rollback(
         run: the task instance that asks.
         lock_timeout_seconds: how long to wait for another writer.
 
+    A record that can't be read keeps nobody from going back: the version is withdrawn as one that
+    something else pushed, or passed over as a target; pushes wait until it is restored.
+
     Returns:
         What is live now, with ``previous_version`` what was; or a refusal: `from_version` isn't
         live (``live_changed``), or no other whole version is left (``policy``).
@@ -56,18 +62,50 @@ def rollback(
         return _roll_back(folder, wanted, withdrawal, hold=hold)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """The versions that a server could serve, whether or not their records can be read."""
+
+    versions: tuple[Version, ...]
+    """The highest first."""
+    damaged: Mapping[int, str]
+    """Number → why its record can't be read; that version then has none."""
+
+    @property
+    def live(self) -> Version | None:
+        """What TensorFlow Serving's default policy serves."""
+        return next(iter(self.versions), None)
+
+
+def _look(folder: LockedFolder) -> _Seen:
+    found: dict[int, Version] = {}
+    damaged: dict[int, str] = {}
+    for number, path in folder.numbered():
+        try:
+            version = folder.whole_version(number, path)
+        except RecordError as error:
+            damaged[number] = str(error)
+            version = Version(number, path) if is_servable(path) else None
+        if version is not None:
+            found.setdefault(number, version)
+    return _Seen(tuple(found.values()), damaged)
+
+
 def _roll_back(
     folder: LockedFolder, wanted: int | None, withdrawal: Withdrawal, *, hold: bool
 ) -> PushedModel | Refusal:
-    live, run = folder.live(), withdrawal.run
+    seen, run = _look(folder), withdrawal.run
+    live = seen.live
     earlier = _earlier_try(folder, live, wanted, run)
     if earlier is not None:
         return earlier
     if live is None or wanted not in (None, live.number):
         return _live_changed(folder, live, wanted)
-    target, findings = _find_target(folder, live)
+    target, findings = _find_target(seen)
     if target is None:
         return _refuse_last(live, findings)
+    if live.number in seen.damaged:
+        _log.warning("a new record replaces one that can't be read: %s", seen.damaged[live.number])
     withdrawal = dataclasses.replace(withdrawal, to_version=str(target.number))
     _withdraw(folder, live, target, withdrawal, hold=hold)
     return _now_live(target, live.number, run, findings)
@@ -105,27 +143,30 @@ def _earlier_try(
 
 def _recorded(folder: LockedFolder, version: str | None) -> Version | None:
     """Return a version of ours as it was recorded, whether or not it is still live or there."""
-    record = None if version is None else folder.record(int(version))
+    try:
+        record = None if version is None else folder.record(int(version))
+    except RecordError:
+        return None
     if record is None:
-        there = (whole for whole in folder.versions() if str(whole.number) == version)
+        there = (whole for whole in _look(folder).versions if str(whole.number) == version)
         return next(there, None)
     path = folder.path(record.number)
     return Version(record.number, path, record.digest, record.trained_digest, record.window, record)
 
 
-def _find_target(folder: LockedFolder, live: Version) -> tuple[Version | None, tuple[Finding, ...]]:
+def _find_target(seen: _Seen) -> tuple[Version | None, tuple[Finding, ...]]:
     """Return the highest lower version that is whole, and what is to be said about the search."""
     findings: list[Finding] = []
-    lower = [version for version in folder.versions() if version.number < live.number]
-    for version in reversed(lower):
-        if version.record is None:
+    for version in seen.versions[1:]:
+        problem = seen.damaged.get(version.number)
+        if problem is None and version.record is None:
             message = (
                 f"version {version.number} was not pushed by Imprimatur: there is no digest to "
                 "verify it by"
             )
             findings.append(Finding("unverified", True, message))
             return version, tuple(findings)
-        problem = _damage(version)
+        problem = problem or _damage(version)
         if problem is None:
             return version, tuple(findings)
         message = f"version {version.number} is damaged and was passed over: {problem}"
@@ -141,9 +182,10 @@ def _damage(version: Version) -> str | None:
     return None if found == version.digest else f"its digest is {found}, not {version.digest}"
 
 
-def withdraw_above(folder: LockedFolder, target: Version, withdrawal: Withdrawal) -> None:
+def withdraw_above(
+    folder: LockedFolder, live: Version | None, target: Version, withdrawal: Withdrawal
+) -> None:
     """Take everything above a version out of the server's sight, the live version last."""
-    live = folder.live()
     for number, path in folder.numbered():
         if live is not None and number > target.number and path != live.path:
             _set_aside(folder, number, path)
@@ -156,20 +198,29 @@ def withdraw_above(folder: LockedFolder, target: Version, withdrawal: Withdrawal
 def _withdraw(
     folder: LockedFolder, live: Version, target: Version, withdrawal: Withdrawal, *, hold: bool
 ) -> None:
-    """First what keeps the defect out, then the renames."""
+    """First what keeps the defect out, then the renames.
+
+    A quarantine or hold that can't be read blocks all pushes by itself.
+    """
     record = live.record or record_of_foreign(live)
-    folder.add_to_quarantine(quarantine_entry(record, withdrawal))
-    if hold and folder.hold() is None:
-        text = f"rolled back from {live.number} to {target.number}: {withdrawal.reason}"
-        folder.write_hold(Hold(text, withdrawal.at, withdrawal.by, withdrawal.run))
-    withdraw_above(folder, target, withdrawal)
+    try:
+        folder.add_to_quarantine(quarantine_entry(record, withdrawal))
+        if hold and folder.hold() is None:
+            text = f"rolled back from {live.number} to {target.number}: {withdrawal.reason}"
+            folder.write_hold(Hold(text, withdrawal.at, withdrawal.by, withdrawal.run))
+    except RecordError as error:
+        _log.warning("rolling back without it: %s", error)
+    withdraw_above(folder, live, target, withdrawal)
     _log.info("rolled back from %s to %s", live.number, target.number)
 
 
 def _set_aside(folder: LockedFolder, number: int, path: Path) -> None:
     """Take what isn't whole away: once the live version is gone, the server would try it."""
     _log.warning("%s isn't whole; moving it out of the server's sight", path)
-    record = folder.record(number) if path == folder.path(number) else None
+    try:
+        record = folder.record(number) if path == folder.path(number) else None
+    except RecordError:
+        record = None
     if record is None:
         folder.set_aside(number, path)
         return

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from components.pusher import request as requests
-from components.records import Run, Window
+from components.records import Override, Run, Window
 from components.serving_folder import ServingFolder, Version
 from components.serving_records import (
     Confirmation,
@@ -34,6 +34,8 @@ class VersionStatus(FolderRecord):
     pinned: bool = False
     confirmation: Confirmation | None = None
     withdrawal: Withdrawal | None = None
+    overrides: tuple[Override, ...] = ()
+    """Missed thresholds that a person let pass."""
     signature: str | None = None
     """The path of its OpenSSF model signature."""
 
@@ -88,12 +90,36 @@ def table(shown: FolderStatus) -> str:
     if shown.hold is not None:
         by = f" by {shown.hold.by}" if shown.hold.by else ""
         lines += ["", f"ON HOLD since {shown.hold.at}{by}: {shown.hold.reason}"]
+    lines += _overrides(shown)
     if shown.quarantine:
         lines += ["", "in quarantine:"]
         lines += [
             f"  {entry.version} since {entry.at}: {entry.reason}" for entry in shown.quarantine
         ]
     return "\n".join(lines)
+
+
+def overrides_of(record: VersionRecord) -> tuple[Override, ...]:
+    """Return the missed thresholds of a version that a person let pass."""
+    return tuple(override for blessing in record.blessings for override in blessing.overrides)
+
+
+def override_sentence(override: Override) -> str:
+    """Say who let which missed threshold pass, and why."""
+    where = ", ".join(f"{name}={value}" for name, value in override.slice.items()) or "overall"
+    return (
+        f"{override.by} let {override.metric} of {where} pass at {override.observed}: "
+        f"{override.reason}"
+    )
+
+
+def _overrides(shown: FolderStatus) -> list[str]:
+    said = [
+        f"  {version.version}: {override_sentence(override)}"
+        for version in (*shown.versions, *shown.withdrawn)
+        for override in version.overrides
+    ]
+    return ["", "missed thresholds that a person let pass:", *said] if said else []
 
 
 def _of_version(
@@ -127,6 +153,7 @@ def _of_record(
         pinned=record.version in pinned,
         confirmation=record.confirmation,
         withdrawal=record.withdrawal,
+        overrides=overrides_of(record),
         signature=str(signature) if signature.exists() else None,
     )
 
@@ -135,6 +162,7 @@ def _row(version: VersionStatus) -> tuple[str, ...]:
     marks = [version.state]
     marks += ["pinned"] if version.pinned else []
     marks += ["confirmed"] if version.confirmation is not None else []
+    marks += ["overridden"] if version.overrides else []
     marks += ["signed"] if version.signature is not None else []
     marks += ["foreign"] if version.digest is None else []
     return (

@@ -8,8 +8,9 @@ import pytest
 from components import artifacts
 from components.errors import PushError, RecordError
 from components.records import Window
-from components.serving_folder import ServingFolder, version_number
+from components.serving_folder import ServingFolder
 from components.serving_records import VersionRecord
+from components.version_files import version_number
 
 
 def make_model(directory: Path, content: bytes = b"graph", shards: int = 1) -> Path:

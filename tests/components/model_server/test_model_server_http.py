@@ -118,7 +118,7 @@ def test_a_compressed_body_is_inflated(connection, encoding):
     assert "content-encoding" not in headers
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(BODY)[:-9]])
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(BODY, mtime=0)[:-9]])
 def test_what_cannot_be_inflated_is_an_empty_document(connection, body):
     connection.send(post(b"Content-Encoding: gzip", body=body))
     status, _, answer = connection.read()

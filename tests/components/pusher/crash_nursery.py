@@ -20,7 +20,8 @@ from pusher_workshop import Workshop
 
 from components import artifacts, pusher
 from components.pusher import disk
-from components.serving_folder import ServingFolder, version_number
+from components.serving_folder import ServingFolder
+from components.version_files import version_number
 
 
 def prepare_push(workshop):

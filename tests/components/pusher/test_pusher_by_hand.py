@@ -211,6 +211,51 @@ def test_a_damaged_record_of_long_ago_keeps_nobody_from_rolling_back(workshop, d
             workshop.push(workshop.model("graph 4", 4))
 
 
+@pytest.mark.parametrize("damage", ["{", '{"version": "abc"}', "[" * 100_000])
+@pytest.mark.parametrize("month", [3, 4, 5])
+def test_a_damaged_record_of_a_version_that_is_there_keeps_nobody_from_rolling_back(
+    workshop, month, damage
+):
+    pushed = workshop.publish(2, 3, 4, 5)
+    live = workshop.folder.live()
+    damaged = f"2013{month:02}01000000"
+    workshop.folder.record_path(int(damaged)).write_text(damage)
+
+    result = workshop.rollback(from_version=live.number)
+
+    target = pushed[1] if damaged == pushed[2].version else pushed[2]
+    assert (result.version, result.previous_version) == (target.version, str(live.number))
+    served = [name for name in workshop.visible() if name.isdecimal()]
+    assert max(served) == target.version
+    assert artifacts.digest(workshop.base / target.version) == target.digest
+    (entry,) = workshop.folder.quarantine().active
+    assert (entry.version, entry.digest) == (str(live.number), live.digest)
+    passed_over = [one.message for one in result.findings if one.check == "damaged"]
+    assert len(passed_over) == (damaged == pushed[2].version)
+    assert workshop.folder.hold() is not None
+
+
+@pytest.mark.parametrize("name", ["quarantine.json", "hold.json"])
+def test_what_blocks_pushes_because_it_is_damaged_blocks_no_rollback(workshop, name):
+    first, _ = workshop.publish(2, 3)
+    (workshop.folder.state_directory / name).write_text("{")
+
+    assert workshop.rollback().version == first.version
+    assert workshop.visible() == ["20130201000000", "20130301000000.withdrawn"]
+    with pytest.raises(RecordError, match=name):
+        workshop.push(workshop.model("graph 4", 4))
+
+
+def test_the_only_version_with_a_record_is_not_left_for_one_without(workshop):
+    workshop.publish(2, 3)
+    workshop.folder.record_path(20130201000000).write_text("{")
+
+    result = workshop.rollback()
+
+    assert [one.check for one in result.findings] == ["policy", "damaged"]
+    assert workshop.visible() == ["20130201000000", "20130301000000"]
+
+
 def test_a_record_that_is_of_another_version_is_damaged(workshop):
     workshop.publish(2, 3)
     record = workshop.folder.record_path(20130201000000)

@@ -104,6 +104,28 @@ def test_a_pinned_version_is_kept(workshop):
     assert workshop.visible() == ["20130501000000", "20130601000000"]
 
 
+def test_a_pinned_version_is_kept_after_it_was_withdrawn(workshop):
+    workshop.publish(2, 3, 4, 5, 6)
+    pusher.pin(base_directory=str(workshop.base), version=20130601000000, reason="audit")
+
+    for _ in range(4):
+        workshop.rollback(hold=False)
+
+    withdrawn = [name for name in workshop.visible() if name.endswith(".withdrawn")]
+    assert withdrawn == [f"2013{month}01000000.withdrawn" for month in ("03", "04", "06")]
+
+
+def test_pins_that_can_not_be_read_stop_no_rollback_and_nothing_is_removed(workshop):
+    workshop.publish(2, 3, 4, 5)
+    (workshop.folder.state_directory / "pins.json").write_text("{bad")
+
+    for _ in range(3):
+        workshop.rollback(hold=False)
+
+    assert workshop.folder.live().number == 20130201000000
+    assert workshop.folder.withdrawn() == [20130301000000, 20130401000000, 20130501000000]
+
+
 def test_only_a_version_that_is_there_can_be_pinned(workshop):
     workshop.publish(2)
 

@@ -24,8 +24,10 @@ from components.records import Baseline, Blessing, Finding, Inputs, Model, Subje
 from components.serving_folder import ServingFolder
 
 parser = argparse.ArgumentParser()
-for flag in ("model", "examples", "eval-config", "baseline", "output-dir", "first-run"):
+for flag in ("model", "examples", "eval-config", "baseline", "output-dir", "first-run",
+             "missing-slice"):
     parser.add_argument("--" + flag)
+parser.add_argument("--without-thresholds", action="store_true")
 parser.add_argument("--example-splits", action="append")
 arguments = parser.parse_args()
 script = json.loads(Path(__file__).with_suffix(".json").read_text())
@@ -109,7 +111,8 @@ def test_a_stale_evaluation_is_made_again_and_the_new_one_recorded(workshop, eva
 
 def test_the_evaluator_gets_what_it_needs(workshop, evaluator, stale, tmp_path):
     model, blessings = stale
-    more = {"example_splits": ["eval", "test"], "first_run": "refuse"}
+    policies = {"first_run": "refuse", "missing_slice": "pass", "without_thresholds": True}
+    more = {"example_splits": ["eval", "test"], **policies}
 
     workshop.push(model, blessings, reevaluate_with={**WITH, "examples": {"type": "x"}, **more})
 
@@ -118,7 +121,8 @@ def test_the_evaluator_gets_what_it_needs(workshop, evaluator, stale, tmp_path):
     assert json.loads(given["examples"]) == {"type": "x"}
     assert given["eval_config"] == "eval_config.json"
     assert given["baseline"] == str(workshop.base)
-    assert (given["example_splits"], given["first_run"]) == (["eval", "test"], "refuse")
+    assert given["example_splits"] == ["eval", "test"]
+    assert {name: given[name] for name in policies} == policies
 
 
 def test_an_evaluation_that_is_not_stale_is_not_made_again(workshop, evaluator):
@@ -213,7 +217,9 @@ def test_a_stale_evaluation_whose_signature_is_wrong_is_not_made_again(workshop,
     assert evaluator.calls == []
 
 
-@pytest.mark.parametrize("given", [{}, {"examples": "x"}, {**WITH, "model": "x"}])
+@pytest.mark.parametrize(
+    "given", [{}, {"examples": "x"}, {**WITH, "model": "x"}, {**WITH, "without_thresholds": "no"}]
+)
 def test_other_keys_are_a_configuration_error(workshop, given):
     with pytest.raises(ConfigurationError, match="reevaluate_with has"):
         workshop.push(workshop.model(), reevaluate_with=given)
