@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from operators import settings
+from operators.form import PUBLISHING_FIELDS, WINDOW_FIELDS
 from operators.pipeline import DEFAULT_ARGUMENTS, ModelSettings, training_pipeline
 
 MODEL = ModelSettings(
@@ -29,7 +30,9 @@ MODEL = ModelSettings(
     interval="@monthly",
     module_file="models/flight_delays/module.py",
     schema_file="models/flight_delays/schema.pbtxt",
+    preprocessing_file="models/flight_delays/preprocessing.py",
     train_args={"num_steps": "{{ params.train_steps }}"},
+    tune_args={"max_trials": 10, "max_seconds": 3600},
     hyperparameters={
         "learning_rate": "{{ params.learning_rate }}",
         "epochs": "{{ params.epochs }}",
@@ -40,22 +43,7 @@ MODEL = ModelSettings(
 )
 
 PARAMS = {
-    "window_start": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        section="Data",
-        title="Window start",
-        description="First moment of the flights to train on. Empty: the newest whole month.",
-    ),
-    "window_end": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        section="Data",
-        title="Window end",
-        description="First moment after the flights to train on. Give both or neither.",
-    ),
+    **WINDOW_FIELDS,
     "train_steps": Param(
         None,
         type=["null", "integer"],
@@ -82,6 +70,14 @@ PARAMS = {
         title="Learning rate",
         description="Of Adam, at the start.",
     ),
+    "tuning": Param(
+        "newest",
+        enum=["newest", "now", "off"],
+        section="Training",
+        title="Tuning",
+        description="now searches hyperparameters first, for up to an hour; newest takes those of "
+        "the last search, if there was one, in place of this form's; off takes this form's.",
+    ),
     "shuffle_labels": Param(
         False,
         type="boolean",
@@ -89,21 +85,7 @@ PARAMS = {
         title="Shuffle labels",
         description="Spoil the training on purpose, to see the model refused.",
     ),
-    "push_policy": Param(
-        "auto",
-        enum=["auto", "never"],
-        section="Publishing",
-        title="Push policy",
-        description="auto publishes a blessed model; never trains and judges only.",
-    ),
-    "backfill_push": Param(
-        "never",
-        enum=["never", "newer"],
-        section="Publishing",
-        title="Backfill push",
-        description="The only policy that counts in a backfill: newer publishes a blessed model "
-        "unless its window ends before that of the live one.",
-    ),
+    **PUBLISHING_FIELDS,
 }
 
 with DAG(

@@ -8,11 +8,14 @@ import importlib
 from typing import Any
 
 _MODULES = {
+    "ArtifactCleanupOperator": "artifact_cleanup",
     "EvaluatorOperator": "evaluator",
     "ExampleGenOperator": "example_gen",
     "ExampleValidatorOperator": "example_validator",
     "InfraValidatorOperator": "infra_validator",
+    "FreshnessOperator": "freshness",
     "HoldOperator": "serving_control",
+    "ModelApprovalOperator": "approval",
     "ModelRewriterOperator": "model_rewriter",
     "PinOperator": "serving_control",
     "PusherOperator": "pusher",
@@ -26,13 +29,17 @@ _MODULES = {
     "StatisticsGenOperator": "statistics_gen",
     "TrainerOperator": "trainer",
     "TransformOperator": "transform",
+    "TunerOperator": "tuner",
 }
 __all__ = [
+    "ArtifactCleanupOperator",
     "EvaluatorOperator",
     "ExampleGenOperator",
     "ExampleValidatorOperator",
+    "FreshnessOperator",
     "HoldOperator",
     "InfraValidatorOperator",
+    "ModelApprovalOperator",
     "ModelRewriterOperator",
     "PinOperator",
     "PusherOperator",
@@ -46,6 +53,7 @@ __all__ = [
     "StatisticsGenOperator",
     "TrainerOperator",
     "TransformOperator",
+    "TunerOperator",
 ]
 
 

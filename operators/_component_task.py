@@ -3,6 +3,7 @@
 import json
 import logging
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,10 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from components import records
+from components.artifact_path import artifact_directory
 from components.errors import ConfigurationError, ImprimaturError, RecordError
 from components.records import Refusal, Run
-from operators import settings
+from operators import metrics, settings
 from operators._process import (
     PROJECT_ROOT,
     ChildProcess,
@@ -23,7 +25,6 @@ from operators._process import (
     to_airflow,
 )
 from operators._supervision import die_with_supervisor
-from operators.artifact_path import artifact_directory
 
 REFUSAL_KEY = "refusal"
 """XCom key of a `Refusal`, read by the report, the notifiers and the UI."""
@@ -39,6 +40,7 @@ def run_component(
     *,
     verb: str | None = None,
     signing_key: bytes | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> records.Record:
     """Run ``python -m components.<name>`` for a task, with a new artifact directory.
 
@@ -51,6 +53,7 @@ def run_component(
         context: of the task instance.
         verb: of a component that has several.
         signing_key: only for a component that runs no user's code.
+        secrets: environment variables of the component; they stand in no command line.
 
     Raises:
         AirflowException: as `ChildProcess.run`.
@@ -63,11 +66,19 @@ def run_component(
             *_arguments(flags, Path(inputs)),
             *("--output-dir", str(output), "--run", records.dump(run)),
         ]
-        return child.run(
+        started = time.monotonic()
+        record = child.run(
             component_command(name, arguments),
             logger=logging.getLogger(f"components.{name}"),
-            environment=child_environment(signing_key),
+            environment={**child_environment(signing_key), **(secrets or {})},
         )
+    metrics.timing(
+        "imprimatur.component_duration",
+        time.monotonic() - started,
+        dag_id=run.dag_id,
+        component=f"{name}_{verb}" if verb else name,
+    )
+    return record
 
 
 @contextmanager
@@ -131,6 +142,22 @@ def json_object(name: str, value: Any) -> dict[str, Any] | None:
     )
 
 
+def text_list(name: str, value: Any) -> list[str]:
+    """Return a rendered argument that must be a list of texts; none of them for None.
+
+    Raises:
+        ConfigurationError: it is something else, for instance one text, whose letters would count.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str) or not all(isinstance(each, str) for each in value):
+        raise ConfigurationError(
+            f"{name} is {value!r}; expected a list of texts. If a template makes it, give the "
+            "operator or the DAG render_template_as_native_obj=True"
+        )
+    return list(value)
+
+
 def flag(name: str, value: Any) -> bool:
     """Return a rendered argument that must be true or false.
 
@@ -143,6 +170,15 @@ def flag(name: str, value: Any) -> bool:
             "operator or the DAG render_template_as_native_obj=True"
         )
     return value
+
+
+def word_flag(name: str, value: Any) -> bool:
+    """Return a flag that a form gave, where templates are rendered as text.
+
+    Raises:
+        ConfigurationError: it is neither true nor false.
+    """
+    return flag(name, {"True": True, "False": False}.get(value, value))
 
 
 def resolve_path(path: str, context: Context) -> str:
@@ -173,6 +209,13 @@ def skip_refused(refusal: Refusal, context: Context) -> NoReturn:
         AirflowSkipException: always.
     """
     context["ti"].xcom_push(key=REFUSAL_KEY, value=refusal.to_json())
+    metrics.count(
+        context,
+        "imprimatur.refusals",
+        refusal.model_digest or "",
+        dag_id=context["ti"].dag_id,
+        reason=refusal.check,
+    )
     raise AirflowSkipException(f"refused ({refusal.check}): {reasons(refusal.findings)}")
 
 

@@ -29,6 +29,8 @@ from components.errors import (
     ImprimaturError,
     RecordError,
 )
+from components.example_gen import DATABASE_URL_VARIABLE
+from components.log_output import VARIABLE as LOG_FORMAT_VARIABLE
 from components.parent_death import announcement
 from components.signing import KEY_VARIABLE as SIGNING_KEY_VARIABLE
 from operators._child_log import MAX_LINE_BYTES, LevelReader
@@ -60,7 +62,9 @@ def child_environment(signing_key: bytes | None = None) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), *([inherited] if inherited else [])]),
         "PYTHONUNBUFFERED": "1",
     }
-    environment.pop(SIGNING_KEY_VARIABLE, None)
+    for secret in (SIGNING_KEY_VARIABLE, DATABASE_URL_VARIABLE):
+        environment.pop(secret, None)
+    environment.pop(LOG_FORMAT_VARIABLE, None)  # we read its lines, and Airflow writes the JSON
     if signing_key is not None:
         environment[SIGNING_KEY_VARIABLE] = base64.b64encode(signing_key).decode()
     return environment

@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from components.artifact_path import encode
 from components.errors import ConfigurationError
 from operators import settings
-from operators.artifact_path import encode
 
 
 def serving_folder(context: Context) -> Path:

@@ -16,7 +16,7 @@ from operators._process import ChildProcess
 from operators._signing import signed
 from operators.destination import serving_folder
 from operators.published_data import published_statistics
-from operators.verdict import log_verdict
+from operators.verdict import tell_verdict
 
 
 class ExampleValidatorOperator(BaseOperator):
@@ -82,7 +82,7 @@ class ExampleValidatorOperator(BaseOperator):
             }
             record = run_component(self._child, "data_validation", flags, context, verb="validate")
             blessing = signed(Blessing.from_json(record.to_json()))
-            log_verdict(blessing)
+            tell_verdict(blessing, context)
             return blessing.to_json()
 
     def on_kill(self) -> None:

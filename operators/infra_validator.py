@@ -9,7 +9,8 @@ from components.records import Blessing, Examples, Model
 from operators._component_task import json_object, run_component, task_boundary, upstream_record
 from operators._process import ChildProcess
 from operators._signing import signed
-from operators.verdict import log_verdict
+from operators.report_link import InfraReportLink
+from operators.verdict import tell_verdict
 
 
 class InfraValidatorOperator(BaseOperator):
@@ -42,6 +43,7 @@ class InfraValidatorOperator(BaseOperator):
         "request_spec",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = dict.fromkeys(template_fields, "json")
+    operator_extra_links = (InfraReportLink(),)
     ui_color = "#fce8e6"
 
     def __init__(
@@ -60,6 +62,7 @@ class InfraValidatorOperator(BaseOperator):
         self.serving_spec = serving_spec
         self.validation_spec = validation_spec
         self.request_spec = request_spec
+        self.left_blessing: Blessing | None = None
         self._child = ChildProcess()
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -74,7 +77,8 @@ class InfraValidatorOperator(BaseOperator):
             }
             record = run_component(self._child, "infra_validator", flags, context)
             blessing = signed(Blessing.from_json(record.to_json()))
-            log_verdict(blessing)
+            self.left_blessing = blessing
+            tell_verdict(blessing, context)
             return blessing.to_json()
 
     def on_kill(self) -> None:

@@ -2,99 +2,51 @@
 
 ::
 
-    example_gen → trainer ─┬→ evaluator ───────┬→ pusher → report
+    example_gen → trainer ─┬→ evaluator ───────┬→ approval → pusher → report
                            └→ infra_validator ─┘
 
-With a schema, what stands before the trainer judges the data; a refusal skips all that follows::
+With a schema, what stands before the trainer judges the data; a refusal skips all that follows.
+With a preprocessing module too, the trainer gets the graph that it makes; and where there is a
+budget for it, hyperparameters are searched, now and then::
 
-    example_gen → statistics_gen → schema_gen → example_validator → trainer
+    example_gen → statistics_gen → schema_gen → example_validator → transform → tuner → trainer
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset
+from airflow.sdk import XComArg
 
 from operators import settings
-from operators.artifact_path import encode
+from operators.approval import ModelApprovalOperator
 from operators.evaluator import EvaluatorOperator
 from operators.example_gen import ExampleGenOperator
 from operators.example_validator import ExampleValidatorOperator
 from operators.infra_validator import InfraValidatorOperator
+from operators.model_asset import hyperparameters_asset
+from operators.model_settings import ModelSettings, Timeouts
+from operators.notification import NOTICES, QuestionNotifier
 from operators.pusher import PusherOperator
 from operators.report import ReportOperator
 from operators.schema_gen import SchemaGenOperator
 from operators.statistics_gen import StatisticsGenOperator
 from operators.trainer import TrainerOperator
+from operators.transform import TRANSFORMED_EXAMPLES_KEY, TransformOperator
+from operators.tuner import TunerOperator
+
+__all__ = ["DEFAULT_ARGUMENTS", "ModelSettings", "Timeouts", "training_pipeline"]
 
 DEFAULT_ARGUMENTS: Mapping[str, Any] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=60),
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=30),
+    **NOTICES,
 }
 """``default_args`` of a DAG with such a pipeline. A failure that a retry can't help isn't
 retried whatever they say."""
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """How long each task may take before it is stopped, and retried."""
-
-    example_gen: timedelta = timedelta(hours=1)
-    data_validation: timedelta = timedelta(hours=1)
-    trainer: timedelta = timedelta(hours=6)
-    evaluator: timedelta = timedelta(hours=1)
-    infra_validator: timedelta = timedelta(minutes=30)
-    pusher: timedelta = timedelta(minutes=30)
-    report: timedelta = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """What makes one model's pipeline; strings may be Jinja templates, as in the operators."""
-
-    name: str
-    """Of the serving folder and the asset: what a model server calls the model."""
-    source: str
-    """Of the data; see `ExampleGenOperator`."""
-    time_column: str | None
-    interval: str
-    """Cron expression of the data intervals: those of the DAG's timetable."""
-    timezone: str = "UTC"
-    splits: Mapping[str, Any] | None = None
-    features: Sequence[str] | None = None
-    module_file: str
-    """With ``run_fn``; relative to the DAG bundle."""
-    schema_file: str | None = None
-    """A ``schema.pbtxt`` that the data must be as; relative to the DAG bundle. None: no such
-    check."""
-    train_args: Mapping[str, Any] = field(default_factory=dict)
-    eval_args: Mapping[str, Any] = field(default_factory=dict)
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    eval_config: str | Mapping[str, Any]
-    """TFMA's EvalConfig; a path is relative to the DAG bundle."""
-    first_run: str = "bless"
-    """Or ``refuse``, where nothing is live yet."""
-    serving_spec: Mapping[str, Any] = field(default_factory=lambda: {"local_process": {}})
-    validation_spec: Mapping[str, Any] | None = None
-    request_spec: Mapping[str, Any] | None = None
-    confirm: Mapping[str, Any] | None = None
-    """Servers that must say that they serve a new version; see `PusherOperator`."""
-    keep_versions: int = 5
-    timeouts: Timeouts = field(default_factory=Timeouts)
-
-    @property
-    def base_directory(self) -> str:
-        """The serving folder, on the machine that asks."""
-        return str(settings.serving_root() / encode(self.name))
-
-    @property
-    def asset(self) -> Asset:
-        """The model as other DAGs see it: an event for each push."""
-        return Asset(name=f"model/{self.name}", uri=f"x-imprimatur://model/{encode(self.name)}")
 
 
 def training_pipeline(model: ModelSettings) -> ReportOperator:
@@ -104,14 +56,15 @@ def training_pipeline(model: ModelSettings) -> ReportOperator:
         The last task; what comes before hangs on it.
     """
     examples = _example_gen(model)
-    data_blessing = _data_blessing(model, examples.output)
-    trainer = _trainer(model, examples.output, data_blessing)
+    data = _data(model, examples.output)
+    trainer = _trainer(model, data, _hyperparameters(model, data))
     blessings = [
-        *([] if data_blessing is None else [data_blessing]),
+        *([] if data.blessing is None else [data.blessing]),
         _evaluator(model, trainer.output, examples.output).output,
         _infra_validator(model, trainer.output, examples.output).output,
     ]
-    pusher = _pusher(model, trainer.output, examples.output, blessings)
+    approval = _approval(model, trainer.output, blessings)
+    pusher = _pusher(model, trainer.output, examples.output, blessings, approval.output)
     report = ReportOperator(task_id="report", execution_timeout=model.timeouts.report)
     pusher >> report
     return report
@@ -127,12 +80,24 @@ def _example_gen(model: ModelSettings) -> ExampleGenOperator:
         splits=model.splits,
         features=model.features,
         execution_timeout=model.timeouts.example_gen,
+        **model.example_gen_arguments,
     )
 
 
-def _data_blessing(model: ModelSettings, examples: Any) -> Any:
+@dataclass(frozen=True)
+class _Data:
+    """What a model is trained on: outputs of tasks, None of those that there aren't."""
+
+    examples: Any
+    schema: Any = None
+    blessing: Any = None
+    transform_graph: Any = None
+    transformed_examples: Any = None
+
+
+def _data(model: ModelSettings, examples: Any) -> _Data:
     if model.schema_file is None:
-        return None
+        return _Data(examples)
     shared = {
         "examples": examples,
         "baseline": model.base_directory,
@@ -151,21 +116,70 @@ def _data_blessing(model: ModelSettings, examples: Any) -> Any:
         schema=schema.output,
         **shared,
     )
-    return validator.output
+    return _transformed(model, _Data(examples, schema.output, validator.output))
 
 
-def _trainer(model: ModelSettings, examples: Any, data_blessing: Any) -> TrainerOperator:
+def _transformed(model: ModelSettings, data: _Data) -> _Data:
+    if model.preprocessing_file is None:
+        return data
+    transform = TransformOperator(
+        task_id="transform",
+        examples=data.examples,
+        schema=data.schema,
+        module_file=model.preprocessing_file,
+        data_blessing=data.blessing,
+        transform_splits=model.transformed_splits,
+        execution_timeout=model.timeouts.transform,
+    )
+    is_written = len(model.transformed_splits) > 0
+    examples = XComArg(transform, TRANSFORMED_EXAMPLES_KEY) if is_written else None
+    return replace(data, transform_graph=transform.output, transformed_examples=examples)
+
+
+def _hyperparameters(model: ModelSettings, data: _Data) -> Any:
+    if model.tune_args is None:
+        return model.hyperparameters
+    tuner = TunerOperator(
+        task_id="tuner",
+        module_file=model.module_file,
+        examples=_trained_on(data)["examples"],
+        raw_examples=data.examples,
+        data_blessing=data.blessing,
+        enabled="{{ params.tuning == 'now' }}",
+        reuse="{{ params.tuning == 'newest' }}",
+        asset=hyperparameters_asset(model.name),
+        hyperparameters=model.hyperparameters,
+        train_args=model.train_args,
+        eval_args=model.eval_args,
+        tune_args=model.tune_args,
+        schema=data.schema,
+        transform_graph=data.transform_graph,
+        execution_timeout=model.timeouts.tuner,
+        **settings.training_placement(),
+    )
+    return tuner.output
+
+
+def _trainer(model: ModelSettings, data: _Data, hyperparameters: Any) -> TrainerOperator:
     return TrainerOperator(
         task_id="trainer",
         module_file=model.module_file,
-        examples=examples,
+        **_trained_on(data),
         train_args=model.train_args,
         eval_args=model.eval_args,
-        hyperparameters=model.hyperparameters,
-        data_blessing=data_blessing,
+        hyperparameters=hyperparameters,
+        schema=data.schema,
+        transform_graph=data.transform_graph,
+        data_blessing=data.blessing,
         execution_timeout=model.timeouts.trainer,
         **settings.training_placement(),
     )
+
+
+def _trained_on(data: _Data) -> dict[str, Any]:
+    if data.transformed_examples is None:
+        return {"examples": data.examples}
+    return {"examples": data.transformed_examples, "serving_examples": data.examples}
 
 
 def _evaluator(model: ModelSettings, trained: Any, examples: Any) -> EvaluatorOperator:
@@ -176,6 +190,7 @@ def _evaluator(model: ModelSettings, trained: Any, examples: Any) -> EvaluatorOp
         eval_config=model.eval_config,
         baseline=model.base_directory,
         first_run=model.first_run,
+        missing_slice=model.missing_slice,
         execution_timeout=model.timeouts.evaluator,
     )
 
@@ -192,14 +207,30 @@ def _infra_validator(model: ModelSettings, trained: Any, examples: Any) -> Infra
     )
 
 
+def _approval(
+    model: ModelSettings, trained: Any, blessings: Sequence[Any]
+) -> ModelApprovalOperator:
+    return ModelApprovalOperator(
+        task_id="approval",
+        model=trained,
+        blessings=blessings,
+        push_policy="{{ params.push_policy }}",
+        response_timeout=model.timeouts.approval,
+        assigned_users=[dict(user) for user in model.approvers],
+        notifiers=[QuestionNotifier()],
+        execution_timeout=model.timeouts.report,
+    )
+
+
 def _pusher(
-    model: ModelSettings, trained: Any, examples: Any, blessings: Sequence[Any]
+    model: ModelSettings, trained: Any, examples: Any, blessings: Sequence[Any], approval: Any
 ) -> PusherOperator:
     """Make the pusher, one at a time: it would wait for the serving folder's lock anyway."""
     return PusherOperator(
         task_id="pusher",
         model=trained,
         blessings=blessings,
+        approval=approval,
         push_destination={"filesystem": {"base_directory": model.base_directory}},
         push_policy="{{ params.push_policy }}",
         backfill_push="{{ params.backfill_push }}",
@@ -209,8 +240,9 @@ def _pusher(
             "examples": examples,
             "eval_config": model.eval_config,
             "first_run": model.first_run,
+            "missing_slice": model.missing_slice,
         },
-        outlets=[model.asset],
+        outlets=[model.outlet],
         max_active_tis_per_dag=1,
         execution_timeout=model.timeouts.pusher,
     )

@@ -28,6 +28,16 @@ def refusal_by_policy(run_type: str, push_policy: str, backfill_push: str) -> Re
     )
 
 
+def asks(run_type: str, push_policy: str) -> bool:
+    """Return whether a person is asked before the push.
+
+    Raises:
+        ConfigurationError: the policy isn't known.
+    """
+    _check("push_policy", push_policy, PUSH_POLICIES)
+    return push_policy == "ask" and run_type != BACKFILL
+
+
 def required_kinds(given: Sequence[str], run_type: str, push_policy: str) -> list[str]:
     """Return the kinds of blessing that must be there: with ``ask``, an approval too.
 
@@ -36,8 +46,8 @@ def required_kinds(given: Sequence[str], run_type: str, push_policy: str) -> lis
     """
     if not given:
         raise ConfigurationError("required_kinds is empty; nothing is published without a blessing")
-    asks = push_policy == "ask" and run_type != BACKFILL
-    return [*given, *(["approval"] if asks and "approval" not in given else [])]
+    is_asked = asks(run_type, push_policy) and "approval" not in given
+    return [*given, *(["approval"] if is_asked else [])]
 
 
 _BACKFILL_MESSAGE = (

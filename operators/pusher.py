@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from airflow.sdk import Asset, BaseOperator, Context
+from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
 from components import records
-from components.records import Finding, PushedModel, Refusal
+from components.records import Finding, PushedModel, Refusal, Run
+from operators import metrics
 from operators._component_task import (
     flag,
     json_object,
@@ -20,7 +21,10 @@ from operators._component_task import (
 from operators._process import ChildProcess
 from operators._signing import signing_key
 from operators.destination import base_directory_of, push_destination
+from operators.model_asset import model_name, tell_outlets
+from operators.published_data import publishing_run
 from operators.push_policy import refusal_by_policy, required_kinds
+from operators.report_link import PreviousVersionLink
 from operators.run_shape import run_type_of
 
 DEFAULT_KINDS = ("evaluation", "infra")
@@ -39,6 +43,7 @@ class PusherOperator(BaseOperator):
             because its task was marked as success by hand, refuses the push. (templated)
         model_blessing: one more blessing, under TFX's name for the evaluator's. (templated)
         infra_blessing: one more blessing, under TFX's name. (templated)
+        approval: the output of `ModelApprovalOperator`; None where nobody was asked. (templated)
         push_destination: TFX's PushDestination,
             ``{"filesystem": {"base_directory": DIR}}``; default
             IMPRIMATUR_SERVING_ROOT/<dag id>. (templated)
@@ -51,7 +56,9 @@ class PusherOperator(BaseOperator):
         confirm: servers that must say that they serve the version, ``{"urls": […], "model_name":
             …, "timeout_seconds": 360}``. (templated)
         reevaluate_with: ``{"examples": …, "eval_config": …}``: evaluate again if something else
-            became live since the evaluation. (templated)
+            became live since the evaluation. The evaluator's policies belong here too:
+            ``example_splits``, ``first_run``, ``missing_slice``, ``without_thresholds``.
+            (templated)
         model_signing_key: path of a private key in PEM: the version gets an OpenSSF model
             signature. (templated)
 
@@ -63,6 +70,7 @@ class PusherOperator(BaseOperator):
         "blessings",
         "model_blessing",
         "infra_blessing",
+        "approval",
         "push_destination",
         "required_kinds",
         "push_policy",
@@ -80,6 +88,7 @@ class PusherOperator(BaseOperator):
             "blessings",
             "model_blessing",
             "infra_blessing",
+            "approval",
             "push_destination",
             "required_kinds",
             "confirm",
@@ -87,6 +96,7 @@ class PusherOperator(BaseOperator):
         ),
         "json",
     )
+    operator_extra_links = (PreviousVersionLink(),)
     ui_color = "#d2e3fc"
 
     def __init__(
@@ -96,6 +106,7 @@ class PusherOperator(BaseOperator):
         blessings: Sequence[Any] = (),
         model_blessing: Any = None,
         infra_blessing: Any = None,
+        approval: Any = None,
         push_destination: Mapping[str, Any] | None = None,
         required_kinds: Sequence[str] = DEFAULT_KINDS,
         push_policy: str = "auto",
@@ -113,6 +124,7 @@ class PusherOperator(BaseOperator):
         self.blessings = blessings
         self.model_blessing = model_blessing
         self.infra_blessing = infra_blessing
+        self.approval = approval
         self.push_destination = push_destination
         self.required_kinds = required_kinds
         self.push_policy = push_policy
@@ -126,6 +138,7 @@ class PusherOperator(BaseOperator):
         self._wired = (model_blessing is not None, infra_blessing is not None)
         self._child = ChildProcess()
         self._is_pushing = False
+        self.previous_run: Run | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Push, or skip with the reasons."""
@@ -133,11 +146,19 @@ class PusherOperator(BaseOperator):
             record = self._refuse(context) or self._push(context)
             if isinstance(record, Refusal):
                 skip_refused(record, context)
-            pushed = PushedModel.from_json(record.to_json()).to_json()
-            for asset in self.outlets or ():
-                if isinstance(asset, Asset):
-                    context["outlet_events"][asset].extra = pushed
-            return pushed
+            pushed = PushedModel.from_json(record.to_json())
+            folder = base_directory_of(self._destination(context))
+            self.previous_run = publishing_run(folder, pushed.previous_version)
+            tell_outlets(self.outlets, pushed, folder, context, pushed.outcome)
+            metrics.count(
+                context,
+                "imprimatur.pushes",
+                pushed.version,
+                model=model_name(folder),
+                outcome=pushed.outcome,
+            )
+            metrics.serving_folder(folder)
+            return pushed.to_json()
 
     def on_kill(self) -> None:
         """Stop a push: kill the child's process group, or interrupt a push in this process.
@@ -159,10 +180,14 @@ class PusherOperator(BaseOperator):
 
     def _given_blessings(self) -> list[Any]:
         named = zip(self._wired, (self.model_blessing, self.infra_blessing), strict=True)
-        return [*self.blessings, *(blessing for is_wired, blessing in named if is_wired)]
+        approvals = [] if self.approval is None else [self.approval]
+        return [
+            *self.blessings,
+            *(blessing for is_wired, blessing in named if is_wired),
+            *approvals,
+        ]
 
     def _push(self, context: Context) -> records.Record:
-        destination = json_object("push_destination", self.push_destination)
         kinds = required_kinds(self.required_kinds, run_type_of(context), self.push_policy)
         arguments: dict[str, Any] = {
             "version": self.version,
@@ -172,9 +197,13 @@ class PusherOperator(BaseOperator):
             "reevaluate_with": self._reevaluation(context),
             "model_signing_key": self.model_signing_key,
         }
-        shared = (destination or push_destination(context), kinds, arguments, context)
+        shared = (self._destination(context), kinds, arguments, context)
         is_long = arguments["confirm"] or arguments["reevaluate_with"]
         return self._push_in_child(*shared) if is_long else self._push_here(*shared)
+
+    def _destination(self, context: Context) -> Mapping[str, Any]:
+        given = json_object("push_destination", self.push_destination)
+        return given or push_destination(context)
 
     def _push_here(
         self,

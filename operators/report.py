@@ -1,13 +1,13 @@
 """Report: what happened in a run, and why, in one table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context, TriggerRule
-from tabulate import tabulate
 
 from components import records
 from operators._component_task import REFUSAL_KEY, task_boundary
+from operators.approval import NOT_ASKED_KEY
 from operators.example_gen import WINDOW_RULE_KEY
 from operators.report_row import Row, row_of
 
@@ -40,6 +40,8 @@ class ReportOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Collect and print the table."""
+        from tabulate import tabulate  # not when Airflow reads the DAG file
+
         with task_boundary():
             rows = [
                 row for task_id in self._task_ids(context) for row in _read_rows(task_id, context)
@@ -68,14 +70,25 @@ class ReportOperator(BaseOperator):
 
 def _read_rows(task_id: str, context: Context) -> list[Row]:
     rule = _pull(task_id, WINDOW_RULE_KEY, context)[0]
+    not_asked = _pull(task_id, NOT_ASKED_KEY, context)[0]
+    if not_asked is not None:
+        return [Row(task_id, "not asked", not_asked)]
     refusals = [value for value in _pull(task_id, REFUSAL_KEY, context) if value is not None]
     results = refusals or _pull(task_id, "return_value", context)
-    return [row_of(task_id, value and records.from_json(value), rule) for value in results]
+    return [_row(task_id, value, rule) for value in results]
+
+
+def _row(task_id: str, value: Any, rule: str | None) -> Row:
+    if isinstance(value, Mapping) and "type" not in value:  # no record: as a tuner's choice
+        return Row(task_id, "done", ", ".join(f"{name} {one}" for name, one in value.items()))
+    return row_of(task_id, value and records.from_json(value), rule)
 
 
 def _pull(task_id: str, key: str, context: Context) -> list[Any]:
-    """Return the values of all map indexes, or ``[None]``."""
-    values: list[Any] = context["ti"].xcom_pull(task_ids=[task_id], key=key)
+    """Return the values of all map indexes, of a mapped report's own index, or ``[None]``."""
+    own = context["ti"].map_index
+    only: Any = {} if own is None or own < 0 else {"map_indexes": [own]}
+    values: list[Any] = context["ti"].xcom_pull(task_ids=[task_id], key=key, **only)
     return values or [None]
 
 

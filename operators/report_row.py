@@ -3,7 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from components.records import Blessing, Examples, Model, PushedModel, Record, Refusal
+from components.records import (
+    Blessing,
+    Examples,
+    HyperParameters,
+    Model,
+    PushedModel,
+    Record,
+    Refusal,
+)
 from operators._component_task import reasons
 
 _DIGEST_CHARACTERS = len("sha256:") + 12
@@ -30,6 +38,7 @@ def row_of(task_id: str, record: Record | None, window_rule: str | None = None) 
         Blessing: _blessing,
         PushedModel: _pushed,
         Refusal: _refusal,
+        HyperParameters: _hyperparameters,
     }
     if record is None:
         return Row(task_id, "skipped", "left no record")
@@ -50,6 +59,8 @@ def _model(record: Model) -> tuple[str, str]:
 
 
 def _blessing(record: Blessing) -> tuple[str, str]:
+    if record.kind == "approval":
+        return ("approved" if record.blessed else "not approved"), reasons(record.findings)
     if record.blessed:
         return "blessed", f"all {len(record.findings)} checks passed; {_compared(record)}"
     return "not blessed", f"{reasons(record.failures)}; {_compared(record)}"
@@ -73,6 +84,11 @@ def _pushed(record: PushedModel) -> tuple[str, str]:
 def _refusal(record: Refusal) -> tuple[str, str]:
     live = f"; live stays {record.live_version}" if record.live_version else ""
     return "refused", f"{record.check}: {reasons(record.findings)}{live}"
+
+
+def _hyperparameters(record: HyperParameters) -> tuple[str, str]:
+    values = ", ".join(f"{name} {value}" for name, value in record.values.items())
+    return "done", values if record.score is None else f"{values}; its score was {record.score:g}"
 
 
 def _other(record: Record) -> tuple[str, str]:

@@ -5,8 +5,12 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context
 
-from components.records import PushedModel, Refusal
-from operators._component_task import flag, run_of, skip_refused, task_boundary
+from components.records import Refusal, Run
+from operators import metrics
+from operators._component_task import run_of, skip_refused, task_boundary, word_flag
+from operators.model_asset import model_name, tell_outlets
+from operators.published_data import publishing_run
+from operators.report_link import PreviousVersionLink
 
 
 class RollbackOperator(BaseOperator):
@@ -21,11 +25,14 @@ class RollbackOperator(BaseOperator):
         hold: whether to refuse all pushes until somebody resumes them: the next run would publish
             the same defect. (templated)
 
+    Assets among the outlets get an event with outcome ``rolled_back``.
+
     Returns the `PushedModel` record of what is live now.
     """
 
     template_fields: Sequence[str] = ("base_directory", "reason", "from_version", "by", "hold")
     template_fields_renderers: ClassVar[dict[str, str]] = {}
+    operator_extra_links = (PreviousVersionLink(),)
     ui_color = "#fad2cf"
 
     def __init__(
@@ -44,6 +51,7 @@ class RollbackOperator(BaseOperator):
         self.from_version = from_version
         self.by = by
         self.hold = hold
+        self.previous_run: Run | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Roll back, or skip with the reason."""
@@ -55,9 +63,18 @@ class RollbackOperator(BaseOperator):
                 reason=self.reason,
                 from_version=self.from_version,
                 by=self.by or context["dag_run"].triggering_user_name or "airflow",
-                hold=flag("hold", self.hold),
+                hold=word_flag("hold", self.hold),
                 run=run_of(context),
             )
             if isinstance(record, Refusal):
                 skip_refused(record, context)
-            return PushedModel.from_json(record.to_json()).to_json()
+            self.previous_run = publishing_run(self.base_directory, record.previous_version)
+            tell_outlets(self.outlets, record, self.base_directory, context, "rolled_back")
+            metrics.count(
+                context,
+                "imprimatur.rollbacks",
+                str(record.previous_version),
+                model=model_name(self.base_directory),
+            )
+            metrics.serving_folder(self.base_directory)
+            return record.to_json()

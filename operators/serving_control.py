@@ -9,7 +9,8 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from operators._component_task import flag, reasons, run_of, task_boundary
+from operators import metrics
+from operators._component_task import reasons, run_of, task_boundary, word_flag
 from operators.destination import serving_folder
 
 
@@ -54,12 +55,14 @@ class HoldOperator(_ServingFolderOperator):
         from components import pusher
 
         with task_boundary():
-            return pusher.hold(
+            status = pusher.hold(
                 base_directory=self._folder(context),
                 reason=self.reason,
                 by=self.by or _who(context),
                 run=run_of(context),
-            ).to_json()
+            )
+            metrics.serving_folder(self._folder(context))
+            return status.to_json()
 
 
 class ResumeOperator(_ServingFolderOperator):
@@ -67,14 +70,24 @@ class ResumeOperator(_ServingFolderOperator):
 
     Args:
         base_directory: the serving folder; default: IMPRIMATUR_SERVING_ROOT/<dag id>. (templated)
+        reason: for the log. (templated)
     """
+
+    template_fields: Sequence[str] = ("base_directory", "reason")
+
+    def __init__(self, *, reason: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reason = reason
 
     def execute(self, context: Context) -> dict[str, Any]:
         """End the hold."""
         from components import pusher
 
+        self.log.info("%s ends the hold: %s", _who(context), self.reason or "no reason given")
         with task_boundary():
-            return pusher.resume(base_directory=self._folder(context)).to_json()
+            status = pusher.resume(base_directory=self._folder(context))
+            metrics.serving_folder(self._folder(context))
+            return status.to_json()
 
 
 class ReleaseOperator(_ServingFolderOperator):
@@ -83,14 +96,23 @@ class ReleaseOperator(_ServingFolderOperator):
     Args:
         base_directory: the serving folder; default: IMPRIMATUR_SERVING_ROOT/<dag id>. (templated)
         version: its number when it was withdrawn. (templated)
+        reason: kept with the quarantine. (templated)
         by: who decides; default: the user who triggered the run. (templated)
     """
 
-    template_fields: Sequence[str] = ("base_directory", "version", "by")
+    template_fields: Sequence[str] = ("base_directory", "version", "reason", "by")
 
-    def __init__(self, *, version: int | str, by: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        version: int | str,
+        reason: str | None = None,
+        by: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.version = version
+        self.reason = reason
         self.by = by
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -101,7 +123,9 @@ class ReleaseOperator(_ServingFolderOperator):
             return pusher.release(
                 base_directory=self._folder(context),
                 version=self.version,
+                reason=self.reason,
                 by=self.by or _who(context),
+                run=run_of(context),
             ).to_json()
 
 
@@ -143,7 +167,7 @@ class PinOperator(_ServingFolderOperator):
                 version=self.version,
                 reason=self.reason,
                 by=self.by or _who(context),
-                remove=flag("remove", self.remove),
+                remove=word_flag("remove", self.remove),
             ).to_json()
 
 

@@ -1,7 +1,7 @@
 """Trainer: the user's run_fn, in a child process."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator, Context
 
@@ -17,6 +17,7 @@ from operators._component_task import (
 from operators._process import ChildProcess
 from operators.data_gate import check_data
 
+T = TypeVar("T", bound=Record)
 _TEMPLATED = (
     "module_file",
     "examples",
@@ -63,9 +64,11 @@ class TrainerOperator(BaseOperator):
         hyperparameters: what ``fn_args.hyperparameters`` holds: values by name, KerasTuner's
             configuration, or a `HyperParameters` record. (templated)
         custom_config: what ``fn_args.custom_config`` holds. (templated)
-        serving_examples: an `Examples` record that the finished model is asked one of, where
-            `examples` are transformed already. (templated)
-        keras: 2 or 3; by default what the module's source was written for. (templated)
+        serving_examples: where `examples` are transformed already, the `Examples` record of the
+            raw ones: a data blessing must be for these, the model's record names these, and the
+            finished model is asked one of them. (templated)
+        keras: 2 (or ``legacy``) or 3; by default what the module's source was written for.
+            (templated)
         seed: of random numbers. (templated)
         deterministic: the same weights each time on the same machine; slower. (templated)
         process: ``log_level``, ``environment``, ``memory_limit_bytes``, ``cpus``, ``gpus`` and
@@ -123,8 +126,9 @@ class TrainerOperator(BaseOperator):
         """Train."""
         with task_boundary():
             examples = upstream_record("examples", self.examples, Examples)
+            judged = self._record("serving_examples", Examples) or examples
             check_data(
-                self.data_blessing, is_wired=self._is_gated, examples=examples, context=context
+                self.data_blessing, is_wired=self._is_gated, examples=judged, context=context
             )
             flags = {
                 "module_file": resolve_path(self.module_file, context),
@@ -138,7 +142,7 @@ class TrainerOperator(BaseOperator):
             record = run_component(self._child, "trainer", flags, context)
             return Model.from_json(record.to_json()).to_json()
 
-    def _record(self, name: str, kind: type[Record]) -> Record | None:
+    def _record(self, name: str, kind: type[T]) -> T | None:
         value = getattr(self, name)
         if value is None and name != "examples":
             return None

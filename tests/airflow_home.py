@@ -25,7 +25,15 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-_OURS = ("ARTIFACTS", "SERVING_ROOT", "DATA", "TRAINING_QUEUE", "TRAINING_POOL", "SIGNING_KEY")
+_OURS = (
+    "ARTIFACTS",
+    "SERVING_ROOT",
+    "DATA",
+    "TRAINING_QUEUE",
+    "TRAINING_POOL",
+    "SIGNING_KEY",
+    "NOTIFY",
+)
 for _name in list(os.environ):
     if _name.startswith("AIRFLOW_") or _name.removeprefix("IMPRIMATUR_") in _OURS:
         del os.environ[_name]

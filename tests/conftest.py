@@ -64,6 +64,18 @@ def docker_client():
     client.close()
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium, driven by Playwright, whose event loop must not outlive these tests."""
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)))
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
 @pytest.fixture(scope="session")
 def score_model(tmp_path_factory):
     """Return a function that makes a model whose predictions a test can choose.

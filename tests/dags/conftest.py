@@ -8,11 +8,13 @@ import pytest
 
 from tests.airflow_home import HOME, REPOSITORY
 from tests.operators.fixtures import fake_components
+from tests.operators.inbox import inbox
+from tests.operators.statsd_server import statsd
 
 # isort: split
 from airflow.dag_processing.dagbag import DagBag
 
-__all__ = ["fake_components"]
+__all__ = ["fake_components", "inbox", "statsd"]
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Whole runs of the flight delay DAG by `dag.test()`, with every component but the pusher faked."""
 
+import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,8 +8,17 @@ import pytest
 
 from components.serving_folder import ServingFolder
 
-DATA = ("statistics_gen", "schema_gen", "example_validator")
-ALL = ("example_gen", *DATA, "trainer", "evaluator", "infra_validator", "pusher", "report")
+DATA = ("statistics_gen", "schema_gen", "example_validator", "transform", "tuner")
+ALL = (
+    "example_gen",
+    *DATA,
+    "trainer",
+    "evaluator",
+    "infra_validator",
+    "approval",
+    "pusher",
+    "report",
+)
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +34,8 @@ def run_dag(database, dag_bag, fake_components):
 
     def run(behaviours: dict[str, str] | None = None, **arguments: Any) -> Any:
         fake_components(**behaviours or {})
-        return dag.test(**arguments)
+        # dag.test() leaves `run_conf` in the DAG's params, which makes another version of it.
+        return copy.deepcopy(dag).test(**arguments)
 
     return run
 
@@ -93,12 +104,25 @@ def test_a_model_that_is_not_blessed_is_skipped_and_the_run_is_green(run_dag, fo
     assert xcom(run, "pusher", "refusal")["findings"][0]["check"] == "not_blessed"
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Apprise's import
+def test_a_refusal_and_a_failure_are_told(run_dag, inbox):
+    run_dag({"evaluator": "refuse"}, logical_date=None)
+    run_dag({"infra_validator": "usage"}, logical_date=None)
+    assert [notice["title"] for notice in inbox] == [
+        "flight_delays: pusher refused (not_blessed)",
+        "flight_delays: infra_validator failed",
+    ]
+    assert "AUC overall is 0.500, below the bound 0.600" in inbox[0]["message"]
+    assert "broken on purpose" in inbox[1]["message"]
+
+
 def test_a_failure_that_no_retry_can_help_fails_the_run_at_once(run_dag, folder):
     run = run_dag({"infra_validator": "usage"}, logical_date=None)
     assert str(run.state) == "failed"
     assert states(run) == {
         **dict.fromkeys(ALL, "success"),
         "infra_validator": "failed",
+        "approval": "upstream_failed",
         "pusher": "upstream_failed",
         "report": "upstream_failed",
     }
@@ -135,16 +159,52 @@ def test_a_backfill_trains_and_judges_but_publishes_nothing(run_dag, folder, mon
 def test_bad_data_cost_no_training_and_the_reason_is_shown(run_dag, folder):
     run = run_dag({"validate": "refuse"}, logical_date=datetime(2013, 2, 1, tzinfo=UTC))
 
-    skipped = ("trainer", "evaluator", "infra_validator", "pusher")
+    skipped = (
+        "transform",
+        "tuner",
+        "trainer",
+        "evaluator",
+        "infra_validator",
+        "approval",
+        "pusher",
+    )
     expected = {**dict.fromkeys(ALL, "success"), **dict.fromkeys(skipped, "skipped")}
     assert states(run) == expected
     assert str(run.state) == "success"
     assert folder.live() is None
-    refusal = xcom(run, "trainer", "refusal")
+    refusal = xcom(run, "transform", "refusal")
     assert [finding["check"] for finding in refusal["findings"]] == [
         "data_not_blessed",
         "int_type_big_int",
     ]
     headline = xcom(run, "report")["headline"]
-    assert headline.startswith("REFUSED by trainer: data_not_blessed")
+    assert headline.startswith("REFUSED by transform: data_not_blessed")
     assert "as great as 8019" in headline
+
+
+def test_each_airport_has_its_own_model_and_verdict(
+    database, dag_bag, fake_components, installation
+):
+    fake_components()
+    dag = dag_bag.dags["flight_delays_by_airport"]
+    run = dag.test(logical_date=None)
+    assert str(run.state) == "success"
+    pushed = [ti for ti in run.get_task_instances() if ti.task_id == "airport.pusher"]
+    assert sorted((ti.map_index, str(ti.state)) for ti in pushed) == [
+        (index, "success") for index in range(3)
+    ]
+    for code in ("EWR", "JFK", "LGA"):
+        live = ServingFolder(str(installation / "serving" / f"flight_delays_{code}")).live()
+        assert live is not None, code
+        assert live.record.run.dag_id == "flight_delays_by_airport"
+        assert f"flights_{code}" in arguments_of(run, "example_gen", live.record.run.map_index)
+
+
+def arguments_of(run: Any, stage: str, map_index: int) -> str:
+    """Return what the faked component of a mapped task was called with."""
+    from components.artifact_path import encode
+    from components.installation import artifacts_root
+
+    task = artifacts_root() / run.dag_id / encode(run.run_id) / f"airport.{stage}"
+    (arguments,) = (task / str(map_index)).glob("*/arguments.json")
+    return arguments.read_text()

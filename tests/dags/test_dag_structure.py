@@ -13,15 +13,18 @@ from tests.airflow_home import REPOSITORY
 HEAVY = ("tensorflow", "keras", "docker", "apache_beam", "tfx_bsl", "tensorflow_transform")
 EDGES = {
     "example_gen": {
-        *("statistics_gen", "example_validator", "trainer", "evaluator", "infra_validator"),
-        "pusher",
+        *("statistics_gen", "example_validator", "transform", "tuner", "trainer"),
+        *("evaluator", "infra_validator", "pusher"),
     },
     "statistics_gen": {"schema_gen", "example_validator"},
-    "schema_gen": {"example_validator"},
-    "example_validator": {"trainer", "pusher"},
-    "trainer": {"evaluator", "infra_validator", "pusher"},
-    "evaluator": {"pusher"},
-    "infra_validator": {"pusher"},
+    "schema_gen": {"example_validator", "transform", "tuner", "trainer"},
+    "example_validator": {"transform", "tuner", "trainer", "approval", "pusher"},
+    "transform": {"tuner", "trainer"},
+    "tuner": {"trainer"},
+    "trainer": {"evaluator", "infra_validator", "approval", "pusher"},
+    "evaluator": {"approval", "pusher"},
+    "infra_validator": {"approval", "pusher"},
+    "approval": {"pusher"},
     "pusher": {"report"},
     "report": set(),
 }
@@ -68,7 +71,8 @@ def test_the_edges_are_exactly_these(dag):
 def test_only_the_pusher_has_the_asset_and_runs_alone(dag):
     outlets = {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks}
     assert {task_id: names for task_id, names in outlets.items() if names} == {
-        "pusher": ["model/flight_delays"]
+        "pusher": ["model/flight_delays"],
+        "tuner": ["hyperparameters/flight_delays"],  # an alias: only a search makes an event
     }
     assert dag.get_task("pusher").max_active_tis_per_dag == 1
 
@@ -79,13 +83,22 @@ def test_it_is_scheduled_by_whole_months_and_does_not_catch_up(dag):
     assert (dag.catchup, dag.max_active_runs, dag.end_date) == (False, 3, None)
 
 
-def test_every_param_has_a_title_a_description_and_a_valid_default(dag):
-    for name in dag.params:
-        field = dag.params.get_param(name)
-        assert field.schema.get("title"), name
-        assert field.description, name
-        assert field.schema.get("section"), name
-        field.resolve(field.value)
+def test_every_param_has_a_title_a_description_and_a_valid_default(dag_bag):
+    for dag in dag_bag.dags.values():
+        for name in dag.params:
+            field = dag.params.get_param(name)
+            assert field.schema.get("title"), (dag, name)
+            assert field.description, (dag, name)
+            assert field.schema.get("section"), (dag, name)
+            if field.has_value:  # those without must be filled in
+                field.resolve(field.value)
+
+
+def test_a_form_says_where_its_reason_is_kept(dag_bag):
+    """A hold leaves nothing behind once it is ended."""
+    forms = {"imprimatur_rollback": "records", "imprimatur_resume": "log of this run"}
+    for dag_id, where in forms.items():
+        assert where in dag_bag.dags[dag_id].params.get_param("reason").description
 
 
 @pytest.mark.parametrize(
@@ -100,6 +113,7 @@ def test_every_param_has_a_title_a_description_and_a_valid_default(dag):
         ("push_policy", "always"),
         ("backfill_push", "auto"),
         ("epochs", 0),
+        ("tuning", True),
     ],
 )
 def test_the_form_refuses_what_makes_no_sense(dag, name, value):
@@ -119,7 +133,7 @@ def test_a_dag_names_the_queue_and_pool_that_are_set(monkeypatch):
     monkeypatch.setenv("IMPRIMATUR_TRAINING_POOL", "training")
     dag = DagBag(str(REPOSITORY / "dags")).dags["flight_delays"]
     placed = {task.task_id: (task.queue, task.pool) for task in dag.tasks}
-    assert placed.pop("trainer") == ("gpu", "training")
+    assert {placed.pop(name) for name in ("tuner", "trainer")} == {("gpu", "training")}
     assert set(placed.values()) == {("default", "default_pool")}
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from scripts.airflow_client import ENDED, AirflowClient
 from scripts.local_airflow import REPOSITORY, LocalAirflow
+from tests.integration.tiny_installation import Tiny, tiny_airflow
 
 DAG_ID = "flight_delays"
-RUN_SECONDS = 420.0
+RUN_SECONDS = 1200.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,13 @@ class Installation:
         return self.client.run_state(DAG_ID, run_id), self.client.task_states(DAG_ID, run_id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiny]:
+    with tiny_airflow(tmp_path_factory.mktemp("tiny")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     home = tmp_path_factory.mktemp("airflow")
     settings = {
@@ -61,7 +68,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
     )
-    with LocalAirflow(home=home, settings=settings) as airflow:
+    with LocalAirflow(home=home, settings=settings, preferred_port=0) as airflow:
         assert making.wait() == 0
         client = airflow.wait_until_healthy()
         running = Installation(airflow, client, home)

@@ -2,19 +2,20 @@
 
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.serving_folder import ServingFolder
 from tests.integration.conftest import DAG_ID, Installation
+from tests.integration.process import child_of, is_running, parent_of
 
 JANUARY = {"window_start": "2013-01-01T00:00:00Z", "window_end": "2013-02-01T00:00:00Z"}
 FEBRUARY = {"window_start": "2013-02-01T00:00:00Z", "window_end": "2013-03-01T00:00:00Z"}
-DATA = ("statistics_gen", "schema_gen", "example_validator")
-ALL = ("example_gen", *DATA, "trainer", "evaluator", "infra_validator", "pusher", "report")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # 90 s on a machine at rest
+DATA = ("statistics_gen", "schema_gen", "example_validator", "transform", "tuner")
+JUDGES = ("evaluator", "infra_validator", "approval")
+ALL = ("example_gen", *DATA, "trainer", *JUDGES, "pusher", "report")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # 90 s on a machine at rest
 ENDLESS = {**JANUARY, "epochs": 100}
 
 
@@ -30,29 +31,6 @@ def january(installation: Installation) -> dict[str, Any]:
 def live_version(installation: Installation) -> int | None:
     live = ServingFolder(str(installation.serving)).live()
     return live and live.number
-
-
-def child_of(run_id: str, component: str) -> int | None:
-    """Return the process of a component that works for a run."""
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        except (OSError, NotADirectoryError):
-            continue
-        if f"components.{component}" in command and any(f"/{run_id}/" in part for part in command):
-            return int(entry.name)
-    return None
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_month_of_flights_goes_live(installation, january):

@@ -16,7 +16,9 @@ class FakeTaskInstance(SimpleNamespace):
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms.setdefault(self.task_id, {})[key] = value
 
-    def xcom_pull(self, task_ids: list[str], key: str = "return_value") -> list[Any]:
+    def xcom_pull(self, task_ids: Any, key: str = "return_value", **_: Any) -> Any:
+        if isinstance(task_ids, str):
+            return self.xcoms.get(task_ids, {}).get(key)
         return [self.xcoms.get(task_id, {}).get(key) for task_id in task_ids]
 
 

@@ -7,6 +7,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from components import artifacts, pusher, records, signing
+from components.artifact_path import artifact_directory
 from components.records import (
     Blessing,
     Examples,
@@ -20,7 +21,6 @@ from components.records import (
     Window,
 )
 from operators import ExampleValidatorOperator, SchemaGenOperator, StatisticsGenOperator
-from operators.artifact_path import artifact_directory
 from operators.data_gate import check_data
 from operators.published_data import published_statistics
 from tests.operators.contexts import make_context
@@ -84,10 +84,10 @@ def test_with_a_key_the_blessing_must_be_signed(installation, monkeypatch):
     check_data(signed, is_wired=True, examples=EXAMPLES, context=make_context("trainer"))
 
 
-@pytest.fixture
-def published(installation):
+@pytest.fixture(params=[-1, 2], ids=["single", "mapped"])
+def published(installation, request):
     """A published model, whose run kept the statistics of its data."""
-    run = Run("flight_delays", "scheduled__2013-01-01", "statistics_gen")
+    run = Run("flight_delays", "scheduled__2013-01-01", "statistics_gen", map_index=request.param)
     directory = artifact_directory(installation / "artifacts", run)
     directory.mkdir(parents=True)
     kept = Statistics(str(directory), "sha256:" + "a" * 64, EXAMPLES.digest)
@@ -125,7 +125,7 @@ def test_the_statistics_of_the_published_data_are_found(published):
 
 def test_statistics_of_other_data_of_that_run_do_not_count(published):
     base, kept = published
-    (path,) = (base.parents[1] / "artifacts").glob("*/*/*/*/record.json")
+    (path,) = (base.parents[1] / "artifacts").rglob("record.json")
     path.write_text(json.dumps({**kept.to_json(), "examples_digest": "sha256:" + "b" * 64}))
 
     assert published_statistics(base) is None

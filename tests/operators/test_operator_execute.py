@@ -189,11 +189,18 @@ def test_evaluator_compares_with_what_is_live(model, examples, installation, mon
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({}, ("fail", False)),
-        ({"missing_slice": "pass", "without_thresholds": True}, ("pass", True)),
+        ({}, ("fail", False, "local", [])),
+        (
+            {"missing_slice": "pass", "without_thresholds": True, "engine": "beam"},
+            ("pass", True, "beam", []),
+        ),
+        (
+            {"engine": "beam", "beam_pipeline_args": ["--runner=FlinkRunner", "--parallelism=4"]},
+            ("fail", False, "beam", ["--runner=FlinkRunner", "--parallelism=4"]),
+        ),
     ],
 )
-def test_evaluator_says_what_holds_without_slices_and_thresholds(
+def test_evaluator_says_how_and_what_holds_without_slices_and_thresholds(
     model, examples, monkeypatch, arguments, expected
 ):
     make_command = _component_task.component_command
@@ -210,7 +217,12 @@ def test_evaluator_says_what_holds_without_slices_and_thresholds(
     )
     operator.execute(make_context("evaluator"))
     (given,) = asked_for
-    assert (given.missing_slice, given.without_thresholds) == expected
+    assert expected == (
+        given.missing_slice,
+        given.without_thresholds,
+        given.engine,
+        given.beam_pipeline_args,
+    )
 
 
 def test_evaluator_does_not_take_a_text_for_a_switch(model, examples):
@@ -222,6 +234,20 @@ def test_evaluator_does_not_take_a_text_for_a_switch(model, examples):
         without_thresholds="False",  # type: ignore[arg-type]
     )
     with pytest.raises(AirflowFailException, match="without_thresholds is 'False'"):
+        operator.execute(make_context("evaluator"))
+
+
+@pytest.mark.parametrize("name", ["example_splits", "beam_pipeline_args"])
+def test_evaluator_does_not_take_a_text_for_a_list(model, examples, name):
+    arguments = {name: "eval"}
+    operator = EvaluatorOperator(
+        task_id="evaluator",
+        model=model,
+        examples=examples,
+        eval_config={},
+        **arguments,  # type: ignore[arg-type]
+    )
+    with pytest.raises(AirflowFailException, match=f"{name} is 'eval'; expected a list of texts"):
         operator.execute(make_context("evaluator"))
 
 
@@ -268,7 +294,8 @@ def test_every_argument_that_configures_is_a_template_field():
         operator_class = getattr(operators, name)
         ours = [c for c in operator_class.__mro__ if c.__module__.startswith("operators.")]
         given = {name for c in ours for name in c.__init__.__annotations__}
-        own = given - {"kwargs", "trigger_rule", "return"}
+        not_ours = {"response_timeout", "asset"}  # a timedelta, an asset: Airflow shows them
+        own = given - {"kwargs", "trigger_rule", "return"} - not_ours
         assert own == set(operator_class.template_fields), name
         assert set(operator_class.template_fields_renderers) <= own, name
 

@@ -1,10 +1,11 @@
 """What `ModelRewriterOperator` hands over, and what it passes on."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from components import signing
 from components.records import Blessing, Examples, Finding, Model, Subject, Validator, dump
@@ -61,6 +62,32 @@ def test_signs_the_blessing(rewrite, monkeypatch):
     monkeypatch.setenv("IMPRIMATUR_SIGNING_KEY", base64.b64encode(key).decode())
     _, xcoms, _ = rewrite()
     assert signing.is_signed(Blessing.from_json(xcoms["infra_blessing"]), key)
+
+
+def test_hands_over_the_blessings_of_the_original(rewrite):
+    blessing = replace(BLESSING, kind="evaluation", subject=Subject("model", MODEL.digest))
+    _, _, seen = rewrite(blessings=[blessing.to_json()])
+    assert seen["blessing"] == [blessing]
+
+
+def test_skips_an_original_that_was_not_blessed(rewrite):
+    subject = Subject("model", MODEL.digest)
+    blessing = replace(BLESSING, kind="evaluation", subject=subject, blessed=False)
+    with pytest.raises(AirflowSkipException, match=r"refused \(not_blessed\)"):
+        rewrite(blessings=[blessing.to_json()])
+
+
+def test_skips_a_blessing_without_a_signature(rewrite, monkeypatch):
+    monkeypatch.setattr("operators._signing.signing.close_proc", lambda: None)
+    monkeypatch.setenv("IMPRIMATUR_SIGNING_KEY", base64.b64encode(bytes(range(32))).decode())
+    blessing = replace(BLESSING, kind="evaluation", subject=Subject("model", MODEL.digest))
+    with pytest.raises(AirflowSkipException, match=r"refused \(bad_signature\)"):
+        rewrite(blessings=[blessing.to_json()])
+
+
+def test_refuses_an_original_whose_verdict_no_task_left(rewrite):
+    with pytest.raises(AirflowFailException, match="blessings is None: the upstream task left no"):
+        rewrite(blessings=[None])
 
 
 def test_refuses_a_model_that_no_task_left(rewrite):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from components.artifact_path import artifact_directory, encode
 from components.errors import ConfigurationError
 from components.records import Run
 from operators import settings
 from operators._component_task import resolve_path
-from operators.artifact_path import artifact_directory, encode
 from tests.airflow_home import REPOSITORY
 from tests.operators.contexts import make_context
 

@@ -315,7 +315,7 @@ def test_a_rollback_wants_to_know_whether_to_hold(trained, base):
     model = trained()
     push(model, both(model, base))
     operator = RollbackOperator(
-        task_id="rollback", base_directory=str(base), reason="bad", hold="False"
+        task_id="rollback", base_directory=str(base), reason="bad", hold="no"
     )
-    with pytest.raises(AirflowFailException, match="hold is 'False'; expected true or false"):
+    with pytest.raises(AirflowFailException, match="hold is 'no'; expected true or false"):
         operator.execute(make_context("rollback"))

@@ -4,9 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from components.records import HyperParameters, Model, Schema, TransformGraph, dump
+from components.records import (
+    Blessing,
+    HyperParameters,
+    Model,
+    Schema,
+    Subject,
+    TransformGraph,
+    Validator,
+    dump,
+)
 from components.trainer.__main__ import _parser
 from operators import TrainerOperator
 from tests.operators.contexts import make_context
@@ -56,6 +65,16 @@ def test_hands_over_that_weights_shall_be_equal(train, monkeypatch):
     assert seen["deterministic"] is True
 
 
+def test_transformed_examples_need_a_blessing_of_the_raw_ones(train):
+    raw = {**make_record(), "digest": "sha256:" + "e" * 64}
+    subject = Subject("examples", raw["digest"])
+    blessing = Blessing("data", True, subject, (), Validator("test", "1"), "2026-01-01T00:00:00Z")
+    flags = train(serving_examples=raw, data_blessing=blessing.to_json())
+    assert flags["serving_examples"] != flags["examples"]
+    with pytest.raises(AirflowSkipException, match="expected a data blessing for these examples"):
+        train(data_blessing=blessing.to_json())
+
+
 def test_leaves_what_is_not_given_to_the_command_line(train):
     assert train().keys() == {"module_file", "examples", "output_dir", "run"}
 
@@ -84,7 +103,7 @@ def test_the_command_line_takes_what_the_operator_gives(tmp_path):
         ]
     )
     assert parsed.hyperparameters == tuned
-    assert (parsed.keras, parsed.seed, parsed.deterministic) == (2, 7, True)
+    assert (parsed.keras, parsed.seed, parsed.deterministic) == ("2", 7, True)
     assert (parsed.base_model, parsed.process) == ("/serving/x", {"cpus": 1})
     assert parsed.output_dir == Path(tmp_path / "out")
 
