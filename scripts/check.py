@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from components.errors import ConfigurationError
-from components.evaluator.eval_config import check_can_bless
+from components.evaluator.eval_config import FirstRun, check_can_bless
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEFAULT_POOL = "default_pool"
@@ -26,7 +27,8 @@ bag = DagBag(sys.argv[1])
 tasks = [
     {"task": f"{dag.dag_id}.{task.task_id}", "pool": task.pool,
      "eval_config": getattr(task, "eval_config", None),
-     "first_run": getattr(task, "first_run", "bless")}
+     "first_run": getattr(task, "first_run", "bless"),
+     "without_thresholds": getattr(task, "without_thresholds", False)}
     for dag in bag.dags.values() for task in dag.tasks
 ]
 print(json.dumps({"errors": bag.import_errors, "tasks": tasks}, default=str))
@@ -76,15 +78,22 @@ def check_eval_configs() -> list[str]:
     )
     if not files:
         return ["no models/*/eval_config.json is there, not even the example's"]
-    return [problem for path in files for problem in problems_of_config(path, "bless")]
+    return [
+        problem
+        for path in files
+        for problem in problems_of_config(path, str(path.relative_to(REPOSITORY)), "bless")
+    ]
 
 
-def problems_of_config(path: Path, first_run: str) -> list[str]:
-    """Return why an eval config could never bless a first model."""
+def problems_of_config(
+    source: Path | Mapping[str, Any], name: str, first_run: str, *, without_thresholds: bool = False
+) -> list[str]:
+    """Return why an eval config could never bless a first model; `name` is how to call it."""
+    policy: FirstRun = "refuse" if first_run == "refuse" else "bless"
     try:
-        check_can_bless(path, "refuse" if first_run == "refuse" else "bless")
+        check_can_bless(source, policy, without_thresholds=without_thresholds)
     except ConfigurationError as error:
-        return [f"{path.relative_to(REPOSITORY)}: {error}"]
+        return [f"{name}: {error}"]
     return []
 
 
@@ -113,16 +122,23 @@ def check_dags() -> list[str]:
     return problems or ([] if found["tasks"] else ["no DAG was found in dags/"])
 
 
-def problems_of_task(task: dict[str, str | None], pools: set[str]) -> Iterator[str]:
+def problems_of_task(task: Mapping[str, Any], pools: set[str]) -> Iterator[str]:
     """Yield what is wrong with a task."""
     if task["pool"] not in pools:
         yield (
             f"{task['task']} names the pool {task['pool']!r}, which doesn't exist: it would wait "
             f"for ever. There are {sorted(pools)}; create it: airflow pools set {task['pool']} 1 ''"
         )
-    config = task["eval_config"]
-    if config and "{{" not in config:
-        yield from problems_of_config(REPOSITORY / config, str(task["first_run"]))
+    config, without_thresholds = task["eval_config"], task["without_thresholds"]
+    if not config or any("{{" in str(each) for each in (config, without_thresholds)):
+        return  # a template says it, when the task runs
+    is_path = isinstance(config, str)
+    yield from problems_of_config(
+        REPOSITORY / config if is_path else config,
+        config if is_path else f"{task['task']}'s eval_config",
+        str(task["first_run"]),
+        without_thresholds=without_thresholds,
+    )
 
 
 def known_pools() -> set[str]:

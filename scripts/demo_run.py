@@ -17,7 +17,7 @@ RUN_TIMEOUT_SECONDS = 900.0
 POLL_SECONDS = 0.5
 TASKS = (
     *("example_gen", "statistics_gen", "schema_gen", "example_validator"),
-    *("trainer", "evaluator", "infra_validator", "pusher", "report"),
+    *("transform", "tuner", "trainer", "evaluator", "infra_validator", "pusher", "report"),
 )
 WORTH_A_LINE = frozenset(
     {"running", "success", "skipped", "failed", "up_for_retry", "upstream_failed"}

@@ -51,13 +51,14 @@ class AirflowError(Exception):
     """Airflow doesn't start, or one of its processes ended."""
 
 
-def environment(home: Path, port: int) -> dict[str, str]:
+def environment(home: Path, port: int, prefix: str = "") -> dict[str, str]:
     """Return the environment of an Airflow of its own.
 
-    What the caller's environment says of another Airflow is left out.
+    Below `prefix`, as ``/airflow``, it is served as it would be behind a proxy. What the caller's
+    environment says of another Airflow is left out.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}{prefix}"
     return {
         **kept,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}",
@@ -72,7 +73,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        # A request waits for the scheduler's writing; by default it fails after 5 s.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
     }
 
@@ -85,11 +87,15 @@ class LocalAirflow:
         home: the AIRFLOW_HOME; made if it isn't there.
         commands: names of `COMMANDS` to run; the triggerer is needed only where a task waits.
         settings: more environment variables, which win over `environment`.
+        prefix: the path that its page is served below, as ``/airflow``; default: none.
+        preferred_port: used if nobody listens on it; 0: any, for several that start at once.
     """
 
     home: Path = HOME
     commands: tuple[str, ...] = ("api-server", "scheduler", "dag-processor")
     settings: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    preferred_port: int = PREFERRED_PORT
     _processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict, init=False)
     _cleanup: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
 
@@ -97,8 +103,8 @@ class LocalAirflow:
         with contextlib.ExitStack() as cleanup:
             self.home.mkdir(parents=True, exist_ok=True)
             cleanup.enter_context(_only_one(self.home))
-            self.port = free_port()
-            self.environment = {**environment(self.home, self.port), **self.settings}
+            self.port = free_port(self.preferred_port)
+            self.environment = {**environment(self.home, self.port, self.prefix), **self.settings}
             self._migrate()
             cleanup.callback(self.stop)
             for name in self.commands:
@@ -112,10 +118,19 @@ class LocalAirflow:
     @property
     def address(self) -> str:
         """Where the page and the API are."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self.prefix}"
 
     def wait_until_healthy(self) -> AirflowClient:
-        """Wait for all processes, and return a client that is logged in.
+        """Wait for all processes, and return a client that is logged in as administrator.
+
+        Raises:
+            AirflowError: a process ended, or it takes more than `START_TIMEOUT_SECONDS`.
+        """
+        self.wait_until_ready()
+        return AirflowClient.log_in(self.address, self.home)
+
+    def wait_until_ready(self) -> None:
+        """Wait for all processes, whoever manages users.
 
         Raises:
             AirflowError: a process ended, or it takes more than `START_TIMEOUT_SECONDS`.
@@ -124,7 +139,7 @@ class LocalAirflow:
         while time.monotonic() < deadline:
             self.check_alive()
             if self._is_healthy():
-                return AirflowClient.log_in(self.address, self.home)
+                return
             time.sleep(POLL_SECONDS)
         raise AirflowError(
             f"Airflow isn't ready after {START_TIMEOUT_SECONDS:.0f} s; "

@@ -19,6 +19,8 @@ from filelock import FileLock
 ROOT = Path(__file__).resolve().parents[1]
 BASE_IMAGE = "imprimatur-test-base:bookworm"
 MODEL_SERVER = "imprimatur-test-model-server"
+AIRFLOW = "imprimatur-test-airflow"
+STORES = "imprimatur-test-stores"
 SCRIPT = "imprimatur-test-script"
 _SUITE = "bookworm"
 _PACKAGES = ("python3", "python3-venv", "python3-pip", "ca-certificates")
@@ -57,11 +59,33 @@ def import_tree(tree):
 
 def model_server_image(client):
     """Return the tag of an image built by `docker/model_server/Dockerfile` of these sources."""
+    return _image_of(client, MODEL_SERVER, "docker/model_server", ("components",))
+
+
+def airflow_image(client):
+    """Return the tag of an image built by `docker/airflow/Dockerfile` of these sources."""
+    folders = ("components", "dags", "models", "operators", "plugins", "scripts")
+    return _image_of(client, AIRFLOW, "docker/airflow", folders)
+
+
+def _image_of(client, name, directory, folders):
     base = base_image(client)
-    tag = f"{MODEL_SERVER}:{_content_hash(base)}"
-    with _lock("model-server"):
+    tag = f"{name}:{_content_hash(base, ROOT / '.dockerignore', ROOT / directory, *folders)}"
+    with _lock(name):
         if not _exists(client, tag):
-            build(client, "docker/model_server/Dockerfile", tag, BASE_IMAGE=base)
+            build(client, f"{directory}/Dockerfile", tag, BASE_IMAGE=base)
+    return tag
+
+
+def stores_image(client):
+    """Return the tag of an image that is PostgreSQL or Redis, as it is told."""
+    base = base_image(client)
+    directory = ROOT / "tests" / "integration" / "stack_stores"
+    tag = f"{STORES}:{_content_hash(base, directory)}"
+    with _lock(STORES):
+        if not _exists(client, tag):
+            arguments = {"BASE_IMAGE": base}
+            client.images.build(path=str(directory), tag=tag, buildargs=arguments, rm=True)
     return tag
 
 
@@ -84,18 +108,18 @@ def build(client, dockerfile, tag, **arguments):
     )
 
 
-def _content_hash(base):
-    """Return what changes whenever the image would."""
-    files = [
-        ROOT / ".dockerignore",
-        *(ROOT / "docker" / "model_server").iterdir(),
-        *(path for path in (ROOT / "components").rglob("*") if "__pycache__" not in path.parts),
-    ]
+def _content_hash(base, *sources):
+    """Return what changes whenever an image of these files and folders would."""
     digest = hashlib.sha256(base.encode())
-    for path in sorted(path for path in files if path.is_file()):
+    for path in sorted(path for source in sources for path in _files(ROOT / source)):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(ROOT)} {content}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _files(source):
+    found = [source, *source.rglob("*")]
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
 
 
 def _exists(client, tag):

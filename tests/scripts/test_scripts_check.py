@@ -7,10 +7,29 @@ import pytest
 from scripts import check
 
 GOOD = json.loads((check.REPOSITORY / "models/flight_delays/eval_config.json").read_text())
+MEASURING_DAG = """
+from airflow.sdk import DAG, BaseOperator
+CONFIG = {"model_specs": [{"label_key": "x"}]}
+CONFIG["metrics_specs"] = [{"metrics": [{"class_name": "AUC"}]}]
+class Evaluator(BaseOperator):
+    def __init__(self, *, without_thresholds, **kwargs):
+        super().__init__(**kwargs)
+        self.eval_config, self.without_thresholds = CONFIG, without_thresholds
+with DAG("d"):
+    for name, flag in (("judge", False), ("measure", True)):
+        Evaluator(task_id=name, without_thresholds=flag)
+"""
 
 
 def task(**changes):
-    return {"task": "d.t", "pool": "default_pool", "eval_config": None, "first_run": "x", **changes}
+    return {
+        "task": "d.t",
+        "pool": "default_pool",
+        "eval_config": None,
+        "first_run": "x",
+        "without_thresholds": False,
+        **changes,
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +99,22 @@ def test_finds_a_config_that_deadlocks_under_its_dags_policy(config):
     assert "first_run is 'refuse'" in problem
 
 
+def test_checks_a_config_that_the_dag_itself_holds(config):
+    config(GOOD)
+    (problem,) = check.problems_of_task(
+        task(eval_config=change_only(GOOD), first_run="refuse"), {"default_pool"}
+    )
+    assert problem.startswith("d.t's eval_config: the eval config has change thresholds only")
+    assert list(check.problems_of_task(task(eval_config=GOOD), {"default_pool"})) == []
+
+
+@pytest.mark.parametrize("flag", [True, False, "{{ params.measure_only }}"])
+def test_knows_that_a_task_only_measures(flag):
+    measured = {**GOOD, "metrics_specs": [{"metrics": [{"class_name": "AUC"}]}]}
+    only = task(eval_config=measured, without_thresholds=flag)
+    assert len(list(check.problems_of_task(only, {"default_pool"}))) == (flag is False)
+
+
 def test_finds_a_pool_that_nobody_made():
     (problem,) = check.problems_of_task(task(pool="gpu"), {"default_pool"})
 
@@ -103,6 +138,7 @@ def test_finds_an_import_error_and_an_empty_folder(tmp_path, monkeypatch):
     assert check.check_dags() == ["no DAG was found in dags/"]
 
     (tmp_path / "dags" / "broken.py").write_text("from airflow.sdk import DAG\n1 / 0\n")
-    problems = check.check_dags()
-    assert len(problems) == 1
-    assert "ZeroDivisionError" in problems[0]
+    (tmp_path / "dags" / "measuring.py").write_text(MEASURING_DAG)
+    broken, judging = check.check_dags()
+    assert "ZeroDivisionError" in broken
+    assert judging.startswith("d.judge's eval_config: the eval config has no thresholds")
