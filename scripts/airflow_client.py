@@ -6,15 +6,54 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import tenacity
 
 USER = "admin"
 PASSWORD_FILE = "simple_auth_manager_passwords.json.generated"  # noqa: S105 - a file's name
 ENDED = frozenset({"success", "failed"})
+BUSY_SECONDS = 120.0
+_DATABASE_ERROR = b"Database error"
+"""What Airflow says where SQLite refused: then nothing was done."""
 
 
 def password_of(home: Path, user: str = USER) -> str:
     """Return the password that Airflow made up for a user of this home."""
     return str(json.loads((home / PASSWORD_FILE).read_text(encoding="utf-8"))[user])
+
+
+class PatientTransport(httpx.HTTPTransport):
+    """Asks again, for up to `BUSY_SECONDS`, where SQLite refused since somebody else wrote.
+
+    Without isolation levels, SQLite fails a transaction that has read and then writes at once if
+    another one has written in between, whatever its timeout: https://sqlite.org/rescode.html,
+    SQLITE_BUSY_SNAPSHOT. Airflow answers 500 or 503 then. What may have been done isn't asked for
+    twice: a POST is, only if the answer says that the database refused it.
+    """
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the first answer that isn't a busy database's, or the last one."""
+
+        def is_busy(answer: httpx.Response) -> bool:
+            if answer.status_code not in (500, 503):
+                return False
+            said = answer.read()
+            return request.method != "POST" or answer.status_code == 503 or _DATABASE_ERROR in said
+
+        asking = tenacity.Retrying(
+            retry=tenacity.retry_if_result(is_busy),
+            wait=tenacity.wait_random(0.5, 2.0),
+            stop=tenacity.stop_after_delay(BUSY_SECONDS),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
+        answer: httpx.Response = asking(super().handle_request, request)
+        return answer
+
+
+def patient_client(address: str, **options: Any) -> httpx.Client:
+    """Return a client of an Airflow on this machine that waits for its database."""
+    # trust_env: a proxy for the world outside is none for this machine.
+    shared = {"timeout": 30.0, "trust_env": False, "transport": PatientTransport()}
+    return httpx.Client(base_url=address, **{**shared, **options})
 
 
 @dataclass(frozen=True)
@@ -26,8 +65,7 @@ class AirflowClient:
     @classmethod
     def log_in(cls, address: str, home: Path) -> Self:
         """Return a client of the Airflow at an address, as its administrator."""
-        # trust_env: a proxy for the world outside is none for this machine.
-        http = httpx.Client(base_url=address, timeout=30.0, trust_env=False)
+        http = patient_client(address)
         token = http.post(
             "/auth/token", json={"username": USER, "password": password_of(home)}
         ).raise_for_status()

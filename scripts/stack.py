@@ -5,6 +5,7 @@ go live and one go back; ``logs`` follows what they print; ``down`` ends them.
 """
 
 import argparse
+import shutil
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from scripts.stack_settings import ENV_FILE, StackError, prepare, read_settings
 DEMO_MODEL = "flight_delays"
 LOCAL_SCHEDULER = "scheduler-local"
 READY = """
-  Airflow       http://localhost:{AIRFLOW_PORT}   user admin, password in
+  Airflow       {AIRFLOW_BASE_URL}   user admin, password in
                 {STACK_SECRETS}/admin_password
   model server  http://localhost:{MODEL_SERVER_REST_PORT}/v1/models/{MODEL_NAME}
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.verb == "up":
             up(given.env_file, given.profile, is_built=given.build)
         elif given.verb == "demo":
-            demo(given.env_file)
+            demo(given.env_file, is_replacing=given.replace)
         elif given.verb == "logs":
             logs(given.env_file, given.services)
         else:
@@ -56,7 +57,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     starting = verbs.add_parser("up", help="build, start, wait until all is healthy")
     starting.add_argument("--profile", choices=PROFILES, default="full")
     starting.add_argument("--no-build", dest="build", action="store_false")
-    verbs.add_parser("demo", help="two months of flights go live, one goes back")
+    showing = verbs.add_parser("demo", help="two months of flights go live, one goes back")
+    showing.add_argument(
+        "--replace", action="store_true", help="move aside what flight_delays serves already"
+    )
     following = verbs.add_parser("logs", help="follow what the containers print")
     following.add_argument("services", nargs="*", metavar="SERVICE")
     ending = verbs.add_parser("down", help="end all; what is on disk stays")
@@ -71,22 +75,29 @@ def up(env_file: Path, profile: str, *, is_built: bool = True) -> None:
         StackError: something can't be made, built or started.
     """
     settings = prepare(env_file)
+    names = ("AIRFLOW_BASE_URL", "STACK_SECRETS", "MODEL_SERVER_REST_PORT", "MODEL_NAME")
+    ready = READY.format(**{name: settings[name] for name in names})
     compose = Compose(settings)
     _check_profile(compose, profile)
     if is_built:
         compose.run("build", "init")
+    compose.pull(profile)
     begin = time.monotonic()
     compose.start(profile, lambda text: _say(begin, text))
     _say(begin, f"all of profile {profile} are healthy")
-    names = ("AIRFLOW_PORT", "STACK_SECRETS", "MODEL_SERVER_REST_PORT", "MODEL_NAME")
-    print(READY.format(**{name: settings[name] for name in names}), end="", flush=True)
+    print(ready, end="", flush=True)
 
 
-def demo(env_file: Path) -> None:
+def demo(env_file: Path, *, is_replacing: bool = False) -> None:
     """Run `scripts.stack_demo` in a container of the stack.
 
+    Args:
+        env_file: of the stack.
+        is_replacing: move aside what its model's serving folder has, and begin anew.
+
     Raises:
-        StackError: the stack isn't up, or the demo failed; it has said why.
+        StackError: the stack isn't up, the serving folder isn't empty, or the demo failed; it has
+            said why.
     """
     settings = read_settings(env_file)
     if settings["MODEL_NAME"] != DEMO_MODEL:
@@ -97,21 +108,41 @@ def demo(env_file: Path) -> None:
     if not services or not all(service.is_ready for service in services):
         raise StackError("the stack isn't up: run scripts/stack up")
     serving = Path(settings["IMPRIMATUR_SERVING_ROOT"])
-    set_aside(serving / DEMO_MODEL, serving.with_name("earlier"))
+    if is_replacing:
+        set_aside(serving / DEMO_MODEL, serving.with_name("earlier"))
+    elif published := published_in(serving / DEMO_MODEL):
+        raise StackError(
+            f"{serving / DEMO_MODEL} serves {published[-1].name} already, and the demo begins with "
+            "nothing: scripts/stack demo --replace moves it aside, ends that DAG's runs and writes "
+            "its data again"
+        )
     command = ("python", "-m", "scripts.stack_demo")
     compose.run("run", "--rm", "-T", "--no-deps", "init", *command)
 
 
 def set_aside(serving: Path, earlier: Path) -> None:
-    """Move what an earlier demo published out of the way; the folder itself stays mounted."""
+    """Move what an earlier demo published out of the way; the folder itself stays mounted.
+
+    Raises:
+        StackError: it can't be moved; what was moved says where it is.
+    """
     published = sorted(serving.iterdir()) if serving.is_dir() else []
     if not published:
         return
     target = earlier / f"{serving.name}-{datetime.now():%Y%m%dT%H%M%S}"
-    target.mkdir(parents=True)
-    for path in published:
-        path.rename(target / path.name)
+    try:
+        target.mkdir(parents=True)
+        for path in published:
+            shutil.move(path, target / path.name)  # which may be another file system
+    except OSError as error:
+        raise StackError(f"what {serving} has can't be moved to {target}: {error}") from None
     print(f"what was published before is now in {target}", flush=True)
+
+
+def published_in(serving: Path) -> list[Path]:
+    """Return the versions of a serving folder, the oldest first."""
+    found = serving.iterdir() if serving.is_dir() else ()
+    return sorted((path for path in found if path.name.isdecimal()), key=lambda path: path.name)
 
 
 def logs(env_file: Path, services: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ START_TIMEOUT_SECONDS = 900.0
 POLL_SECONDS = 1.0
 NUM_LOG_LINES = 30
 MAX_RESTARTS = 4
+INIT = "init"
+"""The service that does its work and ends; all others run until they are stopped."""
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _ONE_OFF = "com.docker.compose.oneoff"
@@ -31,18 +33,27 @@ class Service:
     status: str
     """``healthy``, ``starting``, ``unhealthy`` where it is checked; else the container's state."""
     exit_code: int
+    started_at: str
     num_restarts: int
+    """By the engine, since the container was made."""
 
     @property
     def is_ready(self) -> bool:
         """Whether it works, or has done its work."""
-        return self.status == "healthy" or (self.status == "exited" and self.exit_code == 0)
+        is_done = self.name == INIT and self.status == "exited" and self.exit_code == 0
+        return self.status == "healthy" or is_done
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether waiting won't help."""
-        has_failed = self.status == "exited" and self.exit_code != 0
-        return (has_failed and self.name == "init") or self.num_restarts > MAX_RESTARTS
+    def is_lost(self, before: "Service | None" = None) -> bool:
+        """Return whether waiting won't help.
+
+        Args:
+            before: the same container before it was started this time: what it did then says
+                nothing of now.
+        """
+        has_failed = self.name == INIT and self.status == "exited" and self.exit_code != 0
+        is_old = before is not None and before.started_at == self.started_at
+        num_restarts = self.num_restarts - (before.num_restarts if before else 0)
+        return (has_failed and not is_old) or num_restarts > MAX_RESTARTS
 
 
 class MissingContainerError(StackError):
@@ -85,6 +96,25 @@ class Compose:
                 found += json.loads(docker("inspect", container))
         return sorted(map(_service, found), key=lambda service: service.name)
 
+    def pull(self, profile: str) -> None:
+        """Bring the images that aren't here yet, and let Docker show how far it is.
+
+        Raises:
+            StackError: one can't be had; Docker has said why.
+        """
+        names = ["POSTGRES_IMAGE", "MODEL_SERVER_IMAGE"]
+        names += ["REDIS_IMAGE"] if profile == "full" else []
+        for name in names:
+            image = self.settings[name]
+            here = subprocess.run(["docker", "image", "inspect", image], capture_output=True)
+            if here.returncode == 0:
+                continue
+            if subprocess.run(["docker", "pull", image], check=False).returncode != 0:
+                raise StackError(
+                    f"{name} is {image}, which isn't here and can't be pulled; see above. Build or "
+                    f"load it, or name another in {self.settings.env_file}"
+                )
+
     def start(self, profile: str, say: Callable[[str], None]) -> None:
         """Start the services of a profile, and wait until each is healthy.
 
@@ -92,6 +122,7 @@ class Compose:
             StackError: one can't be started, ends again and again, or takes too long.
         """
         command = self.command("up", "--detach", profiles=[profile])
+        before = {service.container: service for service in self.services()}
         with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
             starting = subprocess.Popen(
                 command,
@@ -101,7 +132,7 @@ class Compose:
                 stderr=subprocess.STDOUT,
             )
             try:
-                self._follow(starting, say)
+                self._follow(starting, before, say)
             except StackError as error:
                 said.seek(0)
                 raise StackError(f"{error}\nWhat Compose said:\n{said.read()}") from None
@@ -109,7 +140,12 @@ class Compose:
                 starting.terminate()
                 starting.wait()
 
-    def _follow(self, starting: "subprocess.Popen[bytes]", say: Callable[[str], None]) -> None:
+    def _follow(
+        self,
+        starting: "subprocess.Popen[bytes]",
+        before: Mapping[str, Service],
+        say: Callable[[str], None],
+    ) -> None:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         shown: dict[str, str] = {}
         while time.monotonic() < deadline:
@@ -119,7 +155,7 @@ class Compose:
                 if shown.get(service.name) != service.status:
                     say(f"{service.name:<16} {_words(service)}")
                 shown[service.name] = service.status
-            lost = [service for service in services if service.is_lost]
+            lost = [each for each in services if each.is_lost(before.get(each.container))]
             if code or lost:
                 raise StackError(f"the stack doesn't start\n{logs_of(lost or services)}")
             if code == 0 and services and all(service.is_ready for service in services):
@@ -183,6 +219,7 @@ def _service(attributes: dict[str, Any]) -> Service:
         container=attributes["Id"],
         status=str(health if is_checked else state["Status"]),
         exit_code=int(state["ExitCode"]),
+        started_at=str(state["StartedAt"]),
         num_restarts=int(attributes["RestartCount"]),
     )
 

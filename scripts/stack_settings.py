@@ -12,6 +12,7 @@ Standard library only: everything else is in the containers.
 """
 
 import base64
+import contextlib
 import os
 import re
 import secrets
@@ -33,7 +34,9 @@ DIRECTORIES = {
     "AIRFLOW_LOGS": "logs",
 }
 MIN_CPUS = 2
-_SETTING = re.compile(r"^([A-Z_]+)=(.*)$", re.MULTILINE)
+PATHS = (*DIRECTORIES, "STACK_SECRETS")
+_SETTING = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
+_QUOTED = re.compile(r"""('(?P<plain>[^']*)'|"(?P<simple>[^"\\$]*)")\s*(#.*)?""")
 
 
 class StackError(Exception):
@@ -68,11 +71,43 @@ def read_settings(env_file: Path) -> Settings:
     """Read a .env.
 
     Raises:
-        StackError: there is none.
+        StackError: there is none, or it says something that Compose would read otherwise.
     """
     if not env_file.is_file():
         raise StackError(f"there is no {env_file}: scripts/stack up writes it")
-    return Settings(env_file, dict(_SETTING.findall(env_file.read_text(encoding="utf-8"))))
+    values = {}
+    for number, line in enumerate(env_file.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                name, value = _read_line(line)
+            except ValueError as error:
+                raise StackError(f"{env_file}, line {number}: {error}") from None
+            values[name] = value
+    settings = Settings(env_file.absolute(), values)
+    for name in PATHS:
+        if name in values and not Path(settings[name]).is_absolute():
+            raise StackError(
+                f"{name} is {settings[name]!r}; a directory must be absolute, since every "
+                f"container has it at the same path: change it in {env_file}"
+            )
+    return settings
+
+
+def _read_line(line: str) -> tuple[str, str]:
+    """Return name and value of a line, read as both Composes do; only what they agree on."""
+    match = _SETTING.fullmatch(line.rstrip())
+    if match is None:
+        raise ValueError(f"{line!r} isn't NAME=value, without spaces before it or around the =")
+    name, value = match[1], match[2].strip()
+    if value.startswith(("'", '"')):
+        quoted = _QUOTED.fullmatch(value)
+        if quoted is None:
+            raise ValueError(
+                f"the value of {name} must end with the quote that it begins with, and between two "
+                "double quotes there may be no further ones, \\ or $: write it between single quotes"
+            )
+        return name, quoted["plain"] or quoted["simple"] or ""
+    return name, re.split(r"\s#", value, maxsplit=1)[0].rstrip()
 
 
 def prepare(env_file: Path) -> Settings:
@@ -106,6 +141,8 @@ def write_env_file(env_file: Path, state: Path, environment: Mapping[str, str]) 
     own = {name: str(state / folder) for name, folder in DIRECTORIES.items()}
     own |= {"STACK_SECRETS": str(state / "secrets")}
     own |= {"AIRFLOW_UID": str(os.getuid() or AIRFLOW_UID)}
+    if "AIRFLOW_PORT" in environment:
+        own |= {"AIRFLOW_BASE_URL": f"http://localhost:{environment['AIRFLOW_PORT']}"}
     if SOCKET.exists():
         own |= {"DOCKER_GID": str(SOCKET.stat().st_gid)}
 
@@ -123,7 +160,11 @@ def write_env_file(env_file: Path, state: Path, environment: Mapping[str, str]) 
 
 
 def make_secrets(directory: Path, uid: int) -> None:
-    """Make each secret that isn't there, readable by `uid` alone; those that are there stay."""
+    """Make each secret that isn't there, readable by `uid` alone; those that are there stay.
+
+    Raises:
+        StackError: one that is there is empty.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     made = {
@@ -148,14 +189,21 @@ def make_secrets(directory: Path, uid: int) -> None:
 
 def _keep_secret(path: Path, value: str, uid: int) -> str:
     """Return what the file has, after writing the value to it if there was none."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(value)
-    _give(path, uid)
-    return value
+    if not path.exists():
+        # Under another name until it is whole: a file that is there is one that was used.
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(value)
+            os.fsync(file.fileno())
+        _give(partial, uid)
+        with contextlib.suppress(FileExistsError):  # somebody else was quicker: theirs is used
+            os.link(partial, path)
+        partial.unlink()
+    kept = path.read_text(encoding="ascii").strip()
+    if not kept:
+        raise StackError(f"{path} is empty; write the secret to it, or remove it for a new one")
+    return kept
 
 
 def _make_directory(path: Path, uid: int) -> None:

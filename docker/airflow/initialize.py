@@ -1,7 +1,7 @@
-"""Makes what the stack needs in Airflow's database: tables, the pool of trainings, a first user.
+"""Makes what the stack needs in Airflow's database: tables, slots of pools, a first user.
 
-It may run again: a new Airflow's tables are migrated, and the first user gets the password that is
-in the file now. Everything else stays.
+It may run again: a new Airflow's tables are migrated, the pools get the slots of the settings, and
+the first user the password that is in the file now. Everything else stays.
 """
 
 import os
@@ -22,14 +22,16 @@ def main() -> None:
     subprocess.run(["airflow", "db", "migrate"], check=True)
     # As many slots as the worker of the queue takes at once: a task that has a slot runs, and
     # doesn't wait in the queue until Airflow gives up.
-    Pool.create_or_update_pool(
-        POOL,
-        slots=int(os.environ["STACK_TRAINING_SLOTS"]),
-        description="Trainings and searches that may run at once",
-        include_deferred=False,
-    )
+    make_pool(POOL, "STACK_TRAINING_SLOTS", "Trainings and searches that may run at once")
+    make_pool(Pool.DEFAULT_POOL_NAME, "STACK_SLOTS", "All other tasks that may run at once")
     make_user(PASSWORD.read_text(encoding="utf-8").strip())
-    print(f"the database is ready: pool {POOL!r}, user {USER!r}", flush=True)  # noqa: T201
+    print(f"the database is ready: pools, user {USER!r}", flush=True)  # noqa: T201
+
+
+def make_pool(name: str, variable: str, description: str) -> None:
+    """Make a pool, or give the one that is there the slots of the variable."""
+    slots = int(os.environ[variable])
+    Pool.create_or_update_pool(name, slots, description, include_deferred=False)
 
 
 @providers_configuration_loaded

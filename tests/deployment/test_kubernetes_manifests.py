@@ -153,7 +153,7 @@ def test_the_values_name_settings_that_this_project_reads(values):
     assert given <= read
     env = {variable["name"]: variable["value"] for variable in values["env"]}
     mounts = {mount["mountPath"] for mount in values["volumeMounts"]}
-    assert {env["IMPRIMATUR_ARTIFACTS"], env["IMPRIMATUR_SERVING_ROOT"]} == mounts
+    assert {env[f"IMPRIMATUR_{name}"] for name in ("ARTIFACTS", "SERVING_ROOT", "DATA")} == mounts
     queues = {workers["queue"] for workers in values["workers"]["celery"]["sets"]}
     assert env["IMPRIMATUR_TRAINING_QUEUE"] in queues
 

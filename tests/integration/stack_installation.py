@@ -44,8 +44,13 @@ def require_compose() -> None:
     try:
         compose_program()
     except StackError as error:
-        required = os.environ.get("IMPRIMATUR_REQUIRE", "").split(",")
-        (pytest.fail if "docker" in required else pytest.skip)(str(error))
+        skip(str(error))
+
+
+def skip(why: str) -> None:
+    """Skip what this machine can't do; fail if IMPRIMATUR_REQUIRE names docker."""
+    required = os.environ.get("IMPRIMATUR_REQUIRE", "").split(",")
+    (pytest.fail if "docker" in required else pytest.skip)(why)
 
 
 @dataclass
@@ -196,9 +201,9 @@ def running_stack(engine: docker.DockerClient, state: Path) -> Iterator[Stack]:
         yield stack
 
 
-def write_settings(engine: docker.DockerClient, state: Path) -> Path:
+def write_settings(engine: docker.DockerClient, state: Path, model: str = DAG_ID) -> Path:
     """Write a .env of ports, names and images of this test's own."""
-    name = f"imprimatur-test-{os.getpid()}"
+    name = f"imprimatur-test-{model.replace('_', '-')}-{os.getpid()}"
     network = f"{name}-validation"
     airflow, stores = docker_images.airflow_image(engine), docker_images.stores_image(engine)
     model_server = docker_images.model_server_image(engine)
@@ -215,7 +220,7 @@ def write_settings(engine: docker.DockerClient, state: Path) -> Path:
         "POSTGRES_IMAGE": stores,
         "REDIS_IMAGE": stores,
         "MODEL_SERVER_IMAGE": model_server,
-        "MODEL_NAME": DAG_ID,
+        "MODEL_NAME": model,
         "IMPRIMATUR_SERVING_SPEC": spec,
         "AIRFLOW_PORT": str(free_port(0)),
         "MODEL_SERVER_REST_PORT": str(free_port(0)),

@@ -65,6 +65,7 @@ def test_a_verdict_marked_as_success_by_hand_is_none_and_refuses(started):
 
 
 def test_a_model_marked_as_success_by_hand_is_none_and_fails_without_a_retry(started):
+    started.client.unpause("tiny_killed")
     state, tasks = started.finish("tiny_killed", "unmade")
     assert (state, tasks["evaluator"], tasks["pusher"]) == ("failed", "failed", "upstream_failed")
     path = "/api/v2/dags/tiny_killed/dagRuns/unmade/taskInstances/evaluator"

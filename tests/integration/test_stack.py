@@ -12,6 +12,7 @@ from tests.integration.stack_installation import (
     Watch,
     require_compose,
     running_stack,
+    skip,
 )
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -94,6 +95,22 @@ def test_a_model_goes_live_by_celery_and_is_served(stack, first_run):
     assert_nothing_is_half_done(stack)
 
 
+def test_a_pool_has_as_many_slots_as_its_worker_takes(stack):
+    for pool, slots in (("training", 1), ("default_pool", 2)):
+        answer = stack.client.http.get(f"/api/v2/pools/{pool}").raise_for_status()
+        assert answer.json()["slots"] == slots
+
+
+def test_who_trains_has_no_engine_and_can_write_nothing_that_is_served(stack):
+    worker = stack.container("worker-training")
+    assert worker.exec_run(["test", "-S", "/var/run/docker.sock"])[0] != 0
+    assert stack.container("worker").exec_run(["test", "-S", "/var/run/docker.sock"])[0] == 0
+    code, said = worker.exec_run(["touch", str(stack.state / "serving" / DAG_ID / "x")])
+    assert (code, b"Read-only file system" in said) == (1, True)
+    networks = worker.attrs["NetworkSettings"]["Networks"]
+    assert list(networks) == [f"{stack.compose.settings.project}_airflow"]
+
+
 def test_trainings_have_a_worker_of_their_own(stack, first_run):
     task = stack.task("january", "trainer")
     assert (task["queue"], task["pool"]) == ("training", "training")
@@ -164,7 +181,7 @@ def test_a_killed_worker_is_replaced_and_the_training_tried_again(stack, first_r
 
 def test_a_full_serving_volume_fails_the_push_and_a_retry_heals_it(stack, first_run):
     if not stack.is_serving_small:
-        pytest.skip("this user can't mount a small file system")
+        skip("this user can't mount a small file system")
     live = stack.live()
     ballast = stack.state / "serving" / "ballast"
     with pytest.raises(OSError, match="No space left"):

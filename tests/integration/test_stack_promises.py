@@ -113,7 +113,17 @@ def test_only_stores_have_volumes_of_the_engine(services):
 
 def test_the_engine_is_where_tasks_run_and_nowhere_else(services):
     with_engine = {name for name, service in services.items() if "docker.sock" in str(service)}
-    assert with_engine == {"worker", "worker-training", "scheduler-local"}
+    assert with_engine == {"worker", "scheduler-local"}
+
+
+def test_what_is_served_is_writable_where_models_are_pushed_and_nowhere_else(services):
+    writing = {
+        name
+        for name, service in services.items()
+        for volume in service.get("volumes", ())
+        if "IMPRIMATUR_SERVING_ROOT" in str(volume) and not volume.get("read_only")
+    }
+    assert writing == {"init", "worker", "scheduler-local"}
 
 
 def test_redis_gives_no_task_to_another_worker_while_it_may_run(services):
@@ -129,6 +139,8 @@ def test_trainings_have_as_many_slots_as_their_worker(services):
     *_, concurrency = services["worker-training"]["command"]
     environment = services["worker-training"]["environment"]
     assert environment["STACK_TRAINING_SLOTS"] == concurrency
+    *_, concurrency = services["worker"]["command"]
+    assert environment["STACK_SLOTS"] == concurrency
     assert environment["IMPRIMATUR_TRAINING_QUEUE"] in services["worker-training"]["command"]
 
 

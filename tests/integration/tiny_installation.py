@@ -58,12 +58,7 @@ class Tiny:
         return runs
 
     def post(self, path: str, **body: Any) -> dict[str, Any]:
-        """Post it; again where SQLite did nothing, since somebody else wrote."""
         answer = self.client.http.post(f"/api/v2{path}", json=body)
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while "Database error" in answer.text and time.monotonic() < deadline:
-            time.sleep(2)
-            answer = self.client.http.post(f"/api/v2{path}", json=body)
         assert answer.is_success, answer.text
         value: dict[str, Any] = answer.json()
         return value

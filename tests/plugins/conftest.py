@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from components.records import Bound, Finding
-from scripts.airflow_client import password_of
+from scripts.airflow_client import password_of, patient_client
 from scripts.local_airflow import LocalAirflow
 from tests.components.pusher.pusher_workshop import Workshop
 
@@ -42,10 +42,10 @@ class Installation:
         headers = {}
         if user:
             credentials = {"username": user, "password": self.password(user)}
-            address = f"{self.address}/auth/token"
-            answer = httpx.post(address, json=credentials, timeout=30.0, trust_env=False)
+            with patient_client(self.address) as client:
+                answer = client.post("/auth/token", json=credentials)
             headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
-        return httpx.Client(base_url=self.address, headers=headers, timeout=30.0, trust_env=False)
+        return patient_client(self.address, headers=headers)
 
 
 def workshop(root: Path, name: str) -> Workshop:
