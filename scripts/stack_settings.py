@@ -104,7 +104,7 @@ def _read_line(line: str) -> tuple[str, str]:
         if quoted is None:
             raise ValueError(
                 f"the value of {name} must end with the quote that it begins with, and between two "
-                "double quotes there may be no further ones, \\ or $: write it between single quotes"
+                "double quotes there may be no others, \\ or $: write it between single quotes"
             )
         return name, quoted["plain"] or quoted["simple"] or ""
     return name, re.split(r"\s#", value, maxsplit=1)[0].rstrip()
