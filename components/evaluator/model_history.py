@@ -17,7 +17,7 @@ from components.artifacts import RECORD_FILE
 from components.errors import ConfigurationError
 from components.evaluator.history_files import directories, load, read_table, version_record
 from components.evaluator.report_metrics import TABLE_FILE
-from components.model_catalog.looking import Look
+from components.looking import Look
 from components.model_catalog.run_verdicts import newest_attempts
 from components.record_parts import Part
 from components.records import Blessing, Bound, Examples, Model, Window

@@ -10,7 +10,7 @@ from pathlib import Path
 from components import records
 from components.artifact_path import encode
 from components.errors import RecordError
-from components.model_catalog.looking import Look
+from components.looking import Look
 from components.record_parts import Part
 from components.records import Blessing, Model, Record
 from components.serving_folder import ServingFolder, read_json

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.model_catalog.looking import Look
+from components.looking import Look
 from components.record_parts import Part
 from components.records import Run, Window
 from components.serving_folder import STATE_DIRECTORY, ServingFolder, Version

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from components.errors import RecordError
-from components.model_catalog.looking import Look
+from components.looking import Look
 from components.record_parts import Override, Part
 from components.records import Blessing, Run, Window
 from components.serving_folder import ServingFolder

@@ -2,8 +2,6 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from components import artifacts, records
@@ -13,10 +11,10 @@ from components.pusher import retention
 from components.pusher.decision import same_task
 from components.pusher.lock import TIMEOUT_SECONDS, locked
 from components.pusher.locked_folder import LockedFolder
+from components.pusher.seen_versions import SeenVersions, look
 from components.records import Finding, PushedModel, Refusal, Run
 from components.serving_folder import Version
 from components.serving_records import Hold, Quarantined, VersionRecord, Withdrawal
-from components.version_files import is_servable
 
 _log = logging.getLogger(__name__)
 
@@ -62,39 +60,10 @@ def rollback(
         return _roll_back(folder, wanted, withdrawal, hold=hold)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """The versions that a server could serve, whether or not their records can be read."""
-
-    versions: tuple[Version, ...]
-    """The highest first."""
-    damaged: Mapping[int, str]
-    """Number → why its record can't be read; that version then has none."""
-
-    @property
-    def live(self) -> Version | None:
-        """What TensorFlow Serving's default policy serves."""
-        return next(iter(self.versions), None)
-
-
-def _look(folder: LockedFolder) -> _Seen:
-    found: dict[int, Version] = {}
-    damaged: dict[int, str] = {}
-    for number, path in folder.numbered():
-        try:
-            version = folder.whole_version(number, path)
-        except RecordError as error:
-            damaged[number] = str(error)
-            version = Version(number, path) if is_servable(path) else None
-        if version is not None:
-            found.setdefault(number, version)
-    return _Seen(tuple(found.values()), damaged)
-
-
 def _roll_back(
     folder: LockedFolder, wanted: int | None, withdrawal: Withdrawal, *, hold: bool
 ) -> PushedModel | Refusal:
-    seen, run = _look(folder), withdrawal.run
+    seen, run = look(folder), withdrawal.run
     live = seen.live
     earlier = _earlier_try(folder, live, wanted, run)
     if earlier is not None:
@@ -148,13 +117,13 @@ def _recorded(folder: LockedFolder, version: str | None) -> Version | None:
     except RecordError:
         return None
     if record is None:
-        there = (whole for whole in _look(folder).versions if str(whole.number) == version)
+        there = (whole for whole in look(folder).versions if str(whole.number) == version)
         return next(there, None)
     path = folder.path(record.number)
     return Version(record.number, path, record.digest, record.trained_digest, record.window, record)
 
 
-def _find_target(seen: _Seen) -> tuple[Version | None, tuple[Finding, ...]]:
+def _find_target(seen: SeenVersions) -> tuple[Version | None, tuple[Finding, ...]]:
     """Return the highest lower version that is whole, and what is to be said about the search."""
     findings: list[Finding] = []
     for version in seen.versions[1:]:

@@ -1,10 +1,15 @@
 """What is live in a serving folder, what may not be pushed, and why: for people and programs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from tabulate import tabulate
 
+from components.errors import RecordError
+from components.looking import Look
 from components.pusher import request as requests
+from components.pusher.seen_versions import look
 from components.records import Override, Run, Window
 from components.serving_folder import ServingFolder, Version
 from components.serving_records import (
@@ -12,6 +17,8 @@ from components.serving_records import (
     FolderRecord,
     Hold,
     Pin,
+    Pins,
+    Quarantine,
     Quarantined,
     VersionRecord,
     Withdrawal,
@@ -38,6 +45,8 @@ class VersionStatus(FolderRecord):
     """Missed thresholds that a person let pass."""
     signature: str | None = None
     """The path of its OpenSSF model signature."""
+    problem: str | None = None
+    """Why its record can't be read; then nothing else is known of it."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +62,36 @@ class FolderStatus(FolderRecord):
     quarantine: tuple[Quarantined, ...] = ()
     """Those not released."""
     pins: tuple[Pin, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What can't be read of the folder's own records. Each of them blocks pushes."""
 
 
 def status(*, base_directory: str) -> FolderStatus:
     """Look at a serving folder, without its lock.
 
+    What is damaged is named, and hides nothing else: whoever is on call needs the rest.
+
     Raises:
         PushError: it can't be read.
-        RecordError: one of its records is damaged.
     """
     base = requests.read_destination({"filesystem": {"base_directory": base_directory}})
     folder = ServingFolder(base)
-    versions = folder.versions()[::-1]
-    pins = folder.pins().entries
+    looking, no_hold = Look(), cast(Hold | None, None)
+    seen = look(folder)
+    pins = looking.attempt(folder.pins, Pins()).entries
     pinned = {pin.version for pin in pins}
     return FolderStatus(
         base_directory=str(folder.base_directory),
-        live_version=str(versions[0].number) if versions else None,
+        live_version=None if seen.live is None else str(seen.live.number),
         versions=tuple(
-            _of_version(folder, version, "kept" if place else "live", pinned)
-            for place, version in enumerate(versions)
+            _of_version(folder, version, "kept" if place else "live", pinned, seen.damaged)
+            for place, version in enumerate(seen.versions)
         ),
         withdrawn=tuple(_of_withdrawn(folder, number) for number in folder.withdrawn()[::-1]),
-        hold=folder.hold(),
-        quarantine=folder.quarantine().active,
+        hold=looking.attempt(folder.hold, no_hold),
+        quarantine=looking.attempt(folder.quarantine, Quarantine()).active,
         pins=pins,
+        problems=looking.problems,
     )
 
 
@@ -91,6 +105,7 @@ def table(shown: FolderStatus) -> str:
         by = f" by {shown.hold.by}" if shown.hold.by else ""
         lines += ["", f"ON HOLD since {shown.hold.at}{by}: {shown.hold.reason}"]
     lines += _overrides(shown)
+    lines += _problems(shown)
     if shown.quarantine:
         lines += ["", "in quarantine:"]
         lines += [
@@ -122,16 +137,31 @@ def _overrides(shown: FolderStatus) -> list[str]:
     return ["", "missed thresholds that a person let pass:", *said] if said else []
 
 
+def _problems(shown: FolderStatus) -> list[str]:
+    of_versions = [each.problem for each in (*shown.versions, *shown.withdrawn) if each.problem]
+    said = [f"  {problem}" for problem in (*of_versions, *shown.problems)]
+    return ["", "damaged, and so nothing can be pushed:", *said] if said else []
+
+
 def _of_version(
-    folder: ServingFolder, version: Version, state: str, pinned: set[str]
+    folder: ServingFolder,
+    version: Version,
+    state: str,
+    pinned: set[str],
+    damaged: Mapping[int, str],
 ) -> VersionStatus:
     if version.record is None:
-        return VersionStatus(str(version.number), state, pinned=str(version.number) in pinned)
+        name = str(version.number)
+        problem = damaged.get(version.number)
+        return VersionStatus(name, state, pinned=name in pinned, problem=problem)
     return _of_record(folder, version.record, state, pinned)
 
 
 def _of_withdrawn(folder: ServingFolder, number: int) -> VersionStatus:
-    record = folder.record(number)
+    try:
+        record = folder.record(number)
+    except RecordError as error:
+        return VersionStatus(str(number), "withdrawn", problem=str(error))
     if record is None:
         return VersionStatus(str(number), "withdrawn")
     return _of_record(folder, record, "withdrawn", set())
@@ -164,7 +194,8 @@ def _row(version: VersionStatus) -> tuple[str, ...]:
     marks += ["confirmed"] if version.confirmation is not None else []
     marks += ["overridden"] if version.overrides else []
     marks += ["signed"] if version.signature is not None else []
-    marks += ["foreign"] if version.digest is None else []
+    marks += ["damaged"] if version.problem is not None else []
+    marks += ["foreign"] if version.digest is None and version.problem is None else []
     return (
         version.version,
         ", ".join(marks),

@@ -12,6 +12,7 @@ from components.errors import ConfigurationError, InvalidModelError, PushError, 
 from components.pusher import disk
 from components.pusher.lock import locked
 from components.pusher.quarantine import recipe_digest
+from components.pusher.status import table
 from components.records import Finding, Override, Refusal
 
 
@@ -233,6 +234,40 @@ def test_a_damaged_record_of_a_version_that_is_there_keeps_nobody_from_rolling_b
     passed_over = [one.message for one in result.findings if one.check == "damaged"]
     assert len(passed_over) == (damaged == pushed[2].version)
     assert workshop.folder.hold() is not None
+
+
+@pytest.mark.parametrize("month", [2, 3, 4])
+def test_a_damaged_record_keeps_nobody_from_holding_and_is_shown(workshop, month):
+    workshop.publish(2, 3, 4)
+    workshop.rollback(hold=False)  # of April, which is withdrawn now
+    number = f"2013{month:02}01000000"
+    workshop.folder.record_path(int(number)).write_text("{")
+    directory = str(workshop.base)
+
+    assert pusher.hold(base_directory=directory, reason="night").hold.reason == "night"
+    shown = pusher.status(base_directory=directory)
+    assert shown.live_version == "20130301000000"
+    problems = {
+        version.version: version.problem
+        for version in (*shown.versions, *shown.withdrawn)
+        if version.problem is not None
+    }
+    assert list(problems) == [number]
+    assert f"versions/{number}.json' is damaged" in problems[number]
+    said = table(pusher.status(base_directory=directory))
+    assert f"damaged, and so nothing can be pushed:\n  {problems[number]}" in said
+    assert "ON HOLD since" in said
+    assert pusher.resume(base_directory=directory).hold is None
+
+
+@pytest.mark.parametrize("name", ["quarantine.json", "hold.json", "pins.json"])
+def test_a_damaged_file_of_the_folder_is_shown_and_hides_no_version(workshop, name):
+    workshop.publish(2, 3)
+    (workshop.folder.state_directory / name).write_text("{")
+    shown = pusher.status(base_directory=str(workshop.base))
+    assert [version.version for version in shown.versions] == ["20130301000000", "20130201000000"]
+    (problem,) = shown.problems
+    assert f"{name}' is damaged" in problem
 
 
 @pytest.mark.parametrize("name", ["quarantine.json", "hold.json"])
