@@ -1,4 +1,4 @@
-"""A client for the parts of Airflow's REST API that the demo needs."""
+"""A client for the parts of Airflow's REST API that demos and tests need."""
 
 import json
 from dataclasses import dataclass

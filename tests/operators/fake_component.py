@@ -1,4 +1,4 @@
-"""Stands in for a component's command line: contracts.md's flags, exit codes and layouts, no work.
+"""Stands in for a component's command line: the components' flags, exit codes and layouts, no work.
 
 ``FAKE_COMPONENTS`` holds a JSON object of component, or verb → behaviour: ``refuse`` (exit code 3),
 ``fault`` (1), ``usage`` (2). What it was called with is kept as ``arguments.json`` in the output.
