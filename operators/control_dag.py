@@ -10,6 +10,8 @@ from operators import settings
 from operators.pipeline import DEFAULT_ARGUMENTS
 
 TIMEOUT = timedelta(minutes=30)
+PRIORITY = 1000
+"""Above that of a pipeline's tasks, which is how many come after each: a backfill's wait."""
 MODEL_FOLDER = "{{ params.model }}"
 
 
@@ -23,7 +25,13 @@ def control_dag(dag_id: str, doc: str, fields: Mapping[str, Param]) -> DAG:
         schedule=None,
         allowed_run_types=_BY_HAND,
         is_paused_upon_creation=False,
-        default_args={**DEFAULT_ARGUMENTS, "owner": "imprimatur", "execution_timeout": TIMEOUT},
+        default_args={
+            **DEFAULT_ARGUMENTS,
+            "owner": "imprimatur",
+            "execution_timeout": TIMEOUT,
+            "priority_weight": PRIORITY,
+            **settings.control_placement(),
+        },
         params={"model": _MODEL, **fields, "reason": fields.get("reason", reason_field(_KEPT))},
         render_template_as_native_obj=False,
         tags=["imprimatur", "control"],

@@ -4,6 +4,7 @@ Where things lie says `components.installation`.
 
 - ``IMPRIMATUR_TRAINING_QUEUE``, ``IMPRIMATUR_TRAINING_POOL``: where training runs, and what it
   takes its slots from; default: Airflow's
+- ``IMPRIMATUR_CONTROL_POOL``: what the DAGs for the person on call take their slots from
 - ``IMPRIMATUR_SERVING_SPEC``: how candidates are validated where a DAG doesn't say, as JSON; see
   `InfraValidatorOperator`; default: as a process of the worker
 - ``IMPRIMATUR_NOTIFY``: who is told of refusals, failures and data that are too old; see
@@ -23,6 +24,7 @@ from components.installation import artifacts_root, data_root, serving_root
 
 __all__ = [
     "artifacts_root",
+    "control_placement",
     "data_root",
     "max_data_age_hours",
     "notification_urls",
@@ -42,6 +44,12 @@ def training_placement() -> dict[str, Any]:
         "pool": os.environ.get("IMPRIMATUR_TRAINING_POOL"),
     }
     return {name: value for name, value in chosen.items() if value}
+
+
+def control_placement() -> dict[str, Any]:
+    """Return the operator argument ``pool`` of the DAGs for the person on call, if it is set."""
+    pool = os.environ.get("IMPRIMATUR_CONTROL_POOL")
+    return {"pool": pool} if pool else {}
 
 
 def notification_urls() -> list[str]:

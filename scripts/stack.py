@@ -108,16 +108,17 @@ def demo(env_file: Path, *, is_replacing: bool = False) -> None:
     if not services or not all(service.is_ready for service in services):
         raise StackError("the stack isn't up: run scripts/stack up")
     serving = Path(settings["IMPRIMATUR_SERVING_ROOT"])
+    command = ("run", "--rm", "-T", "--no-deps", "init", "python", "-m", "scripts.stack_demo")
     if is_replacing:
+        compose.run(*command, "--end-runs")  # a push under way would go on in the empty folder
         set_aside(serving / DEMO_MODEL, serving.with_name("earlier"))
     elif published := published_in(serving / DEMO_MODEL):
         raise StackError(
             f"{serving / DEMO_MODEL} serves {published[-1].name} already, and the demo begins with "
-            "nothing: scripts/stack demo --replace moves it aside, ends that DAG's runs and writes "
+            "nothing: scripts/stack demo --replace ends that DAG's runs, moves it aside and writes "
             "its data again"
         )
-    command = ("python", "-m", "scripts.stack_demo")
-    compose.run("run", "--rm", "-T", "--no-deps", "init", *command)
+    compose.run(*command)
 
 
 def set_aside(serving: Path, earlier: Path) -> None:
@@ -151,9 +152,16 @@ def logs(env_file: Path, services: Sequence[str]) -> None:
 
 
 def down(env_file: Path, *, volumes: bool = False) -> None:
-    """End and remove the containers; artifacts, serving folders and secrets stay."""
+    """End and remove the containers; artifacts, serving folders and secrets stay.
+
+    Raises:
+        StackError: Compose can't.
+    """
+    compose = Compose(read_settings(env_file))
+    compose.run("stop")
+    compose.remove_candidates()
     more = ["--volumes"] if volumes else []
-    Compose(read_settings(env_file)).run("down", "--remove-orphans", *more)
+    compose.run("down", "--remove-orphans", *more)
 
 
 def _check_profile(compose: Compose, profile: str) -> None:

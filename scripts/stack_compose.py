@@ -22,6 +22,8 @@ INIT = "init"
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _ONE_OFF = "com.docker.compose.oneoff"
+_CANDIDATE = "imprimatur.owner"
+"""What `components.model_server.docker_reaper` labels each candidate's container with."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,14 @@ class Compose:
                     f"{name} is {image}, which isn't here and can't be pulled; see above. Build or "
                     f"load it, or name another in {self.settings.env_file}"
                 )
+
+    def remove_candidates(self) -> None:
+        """Remove what was being validated when its worker was killed; it would keep the network."""
+        network = self.settings["VALIDATION_NETWORK"]
+        filters = ("--filter", f"network={network}", "--filter", f"label={_CANDIDATE}")
+        for container in docker("ps", "--all", "--quiet", *filters).split():
+            with contextlib.suppress(MissingContainerError):  # whoever started it was quicker
+                docker("rm", "--force", container)
 
     def start(self, profile: str, say: Callable[[str], None]) -> None:
         """Start the services of a profile, and wait until each is healthy.

@@ -4,12 +4,13 @@ After each change it is asked of the model server what it serves now, and what i
 flight.
 """
 
+import argparse
 import contextlib
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ MODEL_SERVER = "http://model-server:8501"
 PASSWORD = Path("/run/secrets/admin_password")
 ROLLBACK = "imprimatur_rollback"
 SERVED_TIMEOUT_SECONDS = 120.0
+END_SECONDS = 20.0
+"""A task's process learns of it by a heartbeat, of which there is one in five seconds."""
 ROLLBACK_TIMEOUT_SECONDS = 180.0
 POLL_SECONDS = 0.5
 PLANS = (
@@ -84,8 +87,11 @@ class ModelServer:
         return float(prediction["probability"] if isinstance(prediction, dict) else prediction)
 
 
-def main() -> int:
-    """Run the demo; 1 if something failed or isn't as promised."""
+def main(argv: Sequence[str]) -> int:
+    """Run the demo, or with ``--end-runs`` end those of its DAG; 1 if that failed."""
+    parser = argparse.ArgumentParser(prog="scripts/stack demo", description=__doc__)
+    parser.add_argument("--end-runs", action="store_true")
+    is_ending = parser.parse_args(argv).end_runs
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     clock = Clock()
     try:
@@ -94,6 +100,9 @@ def main() -> int:
             contextlib.closing(client.http),
             httpx.Client(base_url=MODEL_SERVER, timeout=30.0, trust_env=False) as http,
         ):
+            if is_ending:
+                end_runs(client, clock.say)
+                return 0
             run_all(client, ModelServer(http), clock.say)
     except (DemoError, httpx.HTTPError) as error:
         print(f"scripts/stack demo: {error}", file=sys.stderr)
@@ -111,6 +120,16 @@ def log_in(address: str, password: str) -> AirflowClient:
     answer = http.post("/auth/token", json={"username": USER, "password": password})
     http.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
     return AirflowClient(http)
+
+
+def end_runs(client: AirflowClient, say: Callable[[str], None]) -> None:
+    """Mark the runs of the demo's DAG as failed, and give their tasks time to end."""
+    runs = client.unfinished_runs(DAG_ID)
+    for run_id in runs:
+        say(f"{run_id} isn't finished and never will be: marked as failed")
+        client.fail_run(DAG_ID, run_id)
+    if runs:
+        time.sleep(END_SECONDS)
 
 
 def run_all(client: AirflowClient, server: ModelServer, say: Callable[[str], None]) -> None:
@@ -184,4 +203,4 @@ def _pushed(outcome: Outcome) -> PushedModel:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

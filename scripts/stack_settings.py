@@ -63,8 +63,15 @@ class Settings:
 
     @property
     def uid(self) -> int:
-        """Whom Airflow runs as."""
-        return int(self["AIRFLOW_UID"])
+        """Whom Airflow runs as.
+
+        Raises:
+            StackError: it is no number.
+        """
+        value = self["AIRFLOW_UID"]
+        if not value.isdecimal():
+            raise StackError(f"AIRFLOW_UID is {value!r}; expected a number, as `id --user` gives")
+        return int(value)
 
 
 def read_settings(env_file: Path) -> Settings:
@@ -106,24 +113,38 @@ def _read_line(line: str) -> tuple[str, str]:
                 f"the value of {name} must end with the quote that it begins with, and between two "
                 "double quotes there may be no others, \\ or $: write it between single quotes"
             )
-        return name, quoted["plain"] or quoted["simple"] or ""
-    return name, re.split(r"\s#", value, maxsplit=1)[0].rstrip()
+        value = quoted["plain"] or quoted["simple"] or ""
+        if "${" in value:
+            raise ValueError(
+                f"the value of {name} has ${{, which not every Compose leaves as it is"
+            )
+        return name, value
+    value = re.split(r"\s#", value, maxsplit=1)[0].rstrip()
+    if "$" in value:
+        raise ValueError(f"the value of {name} has a $: write the value between single quotes")
+    return name, value
 
 
 def prepare(env_file: Path) -> Settings:
     """Make whatever isn't there: the .env, the directories, the secrets.
 
     Raises:
-        StackError: this user can't.
+        StackError: this user can't, or a setting is none.
     """
-    if not env_file.exists():
-        write_env_file(env_file, STATE, os.environ)
-    settings = read_settings(env_file)
-    _check_uid(settings)
-    for name in DIRECTORIES:
-        _make_directory(Path(settings[name]), settings.uid)
-    _make_directory(Path(settings["IMPRIMATUR_SERVING_ROOT"], settings["MODEL_NAME"]), settings.uid)
-    make_secrets(Path(settings["STACK_SECRETS"]), settings.uid)
+    try:
+        if not env_file.exists():
+            write_env_file(env_file, STATE, os.environ)
+        settings = read_settings(env_file)
+        _check_uid(settings)
+        for name in DIRECTORIES:
+            _make_directory(Path(settings[name]), settings.uid)
+        served = Path(settings["IMPRIMATUR_SERVING_ROOT"], settings["MODEL_NAME"])
+        _make_directory(served, settings.uid)
+        make_secrets(Path(settings["STACK_SECRETS"]), settings.uid)
+    except OSError as error:
+        raise StackError(
+            f"{error}; you are {os.getuid()}. Make it, or name another place in {env_file}"
+        ) from error
     return settings
 
 
@@ -163,7 +184,7 @@ def make_secrets(directory: Path, uid: int) -> None:
     """Make each secret that isn't there, readable by `uid` alone; those that are there stay.
 
     Raises:
-        StackError: one that is there is empty.
+        StackError: one that is there is empty, or a URL has another password than its database.
     """
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -176,15 +197,20 @@ def make_secrets(directory: Path, uid: int) -> None:
         "redis_password": secrets.token_urlsafe(32),
     }
     kept = {name: _keep_secret(directory / name, value, uid) for name, value in made.items()}
-    redis = f"redis://:{kept['redis_password']}@redis:6379"
-    postgres = f"airflow:{kept['postgres_password']}@postgres"
+    redis, postgres = f":{kept['redis_password']}@redis", f":{kept['postgres_password']}@postgres"
     urls = {
-        "broker_url": f"{redis}/0",
-        "result_backend": f"{redis}/1",
-        "sql_alchemy_conn": f"postgresql+psycopg2://{postgres}/airflow",
+        "broker_url": (f"redis://{redis}:6379/0", redis),
+        "result_backend": (f"redis://{redis}:6379/1", redis),
+        "sql_alchemy_conn": (f"postgresql+psycopg2://airflow{postgres}/airflow", postgres),
     }
-    for name, value in urls.items():
-        _keep_secret(directory / name, value, uid)
+    for name, (value, ours) in urls.items():
+        found = _keep_secret(directory / name, value, uid)
+        host = ours.rpartition("@")[2]
+        if re.search(rf"@{host}[:/]", found) and ours not in found:
+            raise StackError(
+                f"{directory / name} has another password than {host}_password beside it; remove "
+                f"{name}, and it is written anew"
+            )
 
 
 def _keep_secret(path: Path, value: str, uid: int) -> str:
@@ -200,9 +226,12 @@ def _keep_secret(path: Path, value: str, uid: int) -> str:
         with contextlib.suppress(FileExistsError):  # somebody else was quicker: theirs is used
             os.link(partial, path)
         partial.unlink()
-    kept = path.read_text(encoding="ascii").strip()
+    kept = path.read_text(encoding="utf-8").strip()
     if not kept:
-        raise StackError(f"{path} is empty; write the secret to it, or remove it for a new one")
+        raise StackError(
+            f"{path} is empty; write the secret that is in use to it, or, where nothing was "
+            "started with it yet, remove it for a new one"
+        )
     return kept
 
 

@@ -30,6 +30,7 @@ _OURS = (
     "SERVING_ROOT",
     "DATA",
     "TRAINING_QUEUE",
+    "CONTROL_POOL",
     "TRAINING_POOL",
     "SIGNING_KEY",
     "NOTIFY",

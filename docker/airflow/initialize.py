@@ -15,6 +15,7 @@ from airflow.utils.providers_configuration_loader import providers_configuration
 USER = "admin"
 PASSWORD = Path("/run/secrets/admin_password")
 POOL = os.environ["IMPRIMATUR_TRAINING_POOL"]
+CONTROL_POOL = os.environ["IMPRIMATUR_CONTROL_POOL"]
 
 
 def main() -> None:
@@ -22,15 +23,17 @@ def main() -> None:
     subprocess.run(["airflow", "db", "migrate"], check=True)
     # As many slots as the worker of the queue takes at once: a task that has a slot runs, and
     # doesn't wait in the queue until Airflow gives up.
-    make_pool(POOL, "STACK_TRAINING_SLOTS", "Trainings and searches that may run at once")
-    make_pool(Pool.DEFAULT_POOL_NAME, "STACK_SLOTS", "All other tasks that may run at once")
+    training = int(os.environ["STACK_TRAINING_SLOTS"])
+    make_pool(POOL, training, "Trainings and searches that may run at once")
+    slots = int(os.environ["STACK_SLOTS"])
+    make_pool(Pool.DEFAULT_POOL_NAME, max(1, slots - 1), "All other tasks that may run at once")
+    make_pool(CONTROL_POOL, 1, "For the person on call: never behind a backfill")
     make_user(PASSWORD.read_text(encoding="utf-8").strip())
     print(f"the database is ready: pools, user {USER!r}", flush=True)  # noqa: T201
 
 
-def make_pool(name: str, variable: str, description: str) -> None:
-    """Make a pool, or give the one that is there the slots of the variable."""
-    slots = int(os.environ[variable])
+def make_pool(name: str, slots: int, description: str) -> None:
+    """Make a pool, or give the one that is there so many slots."""
     Pool.create_or_update_pool(name, slots, description, include_deferred=False)
 
 

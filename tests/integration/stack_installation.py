@@ -93,6 +93,12 @@ class Stack:
         found: dict[str, Any] = self.client.http.get(path).raise_for_status().json()
         return found
 
+    def tasks(self, run_id: str, dag_id: str = DAG_ID) -> list[dict[str, Any]]:
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        answer = self.client.http.get(path).raise_for_status().json()
+        found: list[dict[str, Any]] = answer["task_instances"]
+        return found
+
     def finish(self, run_id: str, dag_id: str = DAG_ID) -> str:
         """Wait for the end of a run; return its state."""
         self.wait_until(lambda: self.client.run_state(dag_id, run_id) in ENDED, f"{run_id} ends")
@@ -151,7 +157,8 @@ class Watch:
     def look(self) -> None:
         known: set[str] = set()
         while not self._stop.wait(0.2):
-            for container in self.engine.containers.list(filters={"label": DAG_LABEL}):
+            labelled = {"label": DAG_LABEL}
+            for container in self.engine.containers.list(filters=labelled, ignore_removed=True):
                 if container.id in known:
                     continue
                 with contextlib.suppress(docker.errors.APIError):
@@ -217,6 +224,7 @@ def write_settings(engine: docker.DockerClient, state: Path, model: str = DAG_ID
         "COMPOSE_PROJECT_NAME": name,
         "VALIDATION_NETWORK": network,
         "AIRFLOW_IMAGE": airflow,
+        "AIRFLOW_BASE_IMAGE": docker_images.base_image(engine),
         "POSTGRES_IMAGE": stores,
         "REDIS_IMAGE": stores,
         "MODEL_SERVER_IMAGE": model_server,
@@ -226,7 +234,7 @@ def write_settings(engine: docker.DockerClient, state: Path, model: str = DAG_ID
         "MODEL_SERVER_REST_PORT": str(free_port(0)),
         "MODEL_SERVER_GRPC_PORT": str(free_port(0)),
         "TASK_HEARTBEAT_TIMEOUT_SECONDS": "45",
-        "WORKER_CONCURRENCY": "2",
+        "WORKER_CONCURRENCY": "3",
     }
     env_file = state / "stack.env"
     write_env_file(env_file, state, values)
@@ -265,7 +273,8 @@ def write_rows(path: Path) -> None:
 def remove_containers(engine: docker.DockerClient, project: str) -> None:
     """Remove the stack's containers, and those that it started, at once."""
     for label in (f"com.docker.compose.project={project}", DAG_LABEL):
-        for container in engine.containers.list(all=True, filters={"label": label}):
+        labelled = {"label": label}
+        for container in engine.containers.list(all=True, filters=labelled, ignore_removed=True):
             with contextlib.suppress(docker.errors.APIError):  # somebody else removes it
                 container.remove(force=True)
 

@@ -3,6 +3,8 @@
 The tests follow one another on one stack: each month's model goes over that of the month before.
 """
 
+import time
+
 import pytest
 
 from tests.integration.stack_installation import (
@@ -96,7 +98,7 @@ def test_a_model_goes_live_by_celery_and_is_served(stack, first_run):
 
 
 def test_a_pool_has_as_many_slots_as_its_worker_takes(stack):
-    for pool, slots in (("training", 1), ("default_pool", 2)):
+    for pool, slots in (("training", 1), ("default_pool", 2), ("on_call", 1)):
         answer = stack.client.http.get(f"/api/v2/pools/{pool}").raise_for_status()
         assert answer.json()["slots"] == slots
 
@@ -141,6 +143,7 @@ def test_a_run_outlives_its_stores(stack, first_run):
         stack.wait_until_healthy(name)
     gate.unlink()
     assert stack.finish("february") == "success", stack.report()
+    assert stack.task("february", "trainer")["try_number"] == 1
     assert_served(stack, FEBRUARY)
     assert_nothing_is_half_done(stack)
 
@@ -152,10 +155,29 @@ def test_a_model_server_that_starts_again_serves_the_same(stack, first_run):
     assert_served(stack, live)
 
 
-def test_a_rollback_is_served_too(stack, first_run):
-    conf = {"model": DAG_ID, "from_version": FEBRUARY, "reason": "a test of the stack"}
-    stack.client.trigger("imprimatur_rollback", "back", conf, note="test")
+def test_a_rollback_is_served_too_and_outlives_a_broker_that_is_killed(stack, first_run):
+    """It waits in Redis' queue, which is on disk, while Redis is killed."""
+    worker = stack.container("worker")
+    worker.pause()
+    try:
+        conf = {"model": DAG_ID, "from_version": FEBRUARY, "reason": "a test of the stack"}
+        stack.client.trigger("imprimatur_rollback", "back", conf, note="test")
+
+        def is_queued():
+            states = stack.client.task_states("imprimatur_rollback", "back")
+            return set(states.values()) == {"queued"}
+
+        stack.wait_until(is_queued, "the rollback is queued")
+        time.sleep(3.0)  # Redis writes to its disk once a second
+        redis = stack.container("redis")
+        redis.kill()  # by SIGKILL, so that it writes nothing more
+        redis.start()
+        stack.wait_until_healthy("redis")
+    finally:
+        worker.unpause()
     assert stack.finish("back", "imprimatur_rollback") == "success", stack.report()
+    (task,) = stack.tasks("back", "imprimatur_rollback")
+    assert (task["try_number"], task["pool"]) == (1, "on_call")
     assert_served(stack, JANUARY)
     conf = {"model": DAG_ID, "reason": "the test goes on"}
     stack.client.trigger("imprimatur_resume", "on", conf, note="test")

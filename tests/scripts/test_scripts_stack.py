@@ -8,7 +8,13 @@ import pytest
 
 from scripts.stack import main, published_in, set_aside
 from scripts.stack_compose import INIT, MAX_RESTARTS, Compose, Service
-from scripts.stack_settings import EXAMPLE, StackError, make_secrets, read_settings
+from scripts.stack_settings import (
+    EXAMPLE,
+    StackError,
+    make_secrets,
+    read_settings,
+    write_env_file,
+)
 
 UID = os.getuid() or 50000
 WORKER = Service("worker", "c1", "healthy", 0, "2026-01-01T00:00:00Z", 0)
@@ -35,11 +41,14 @@ def env(tmp_path: Path, text: str) -> Path:
         ('MODEL_NAME="a $b"', None),
         ('MODEL_NAME="a" b', None),
         ("MODEL_NAME='a", None),
+        ("MODEL_NAME=a$b", None),
+        ("MODEL_NAME='a$b'", "a$b"),
+        ("MODEL_NAME='a${b}'", None),
     ],
 )
 def test_values_are_read_as_compose_reads_them(tmp_path, line, value):
     if value is None:
-        with pytest.raises(StackError, match=r"line 2: the value of MODEL_NAME must"):
+        with pytest.raises(StackError, match=r"line 2: the value of MODEL_NAME (must|has)"):
             read_settings(env(tmp_path, f"# a comment\n{line}\n"))
     else:
         assert read_settings(env(tmp_path, f"# a comment\n\n{line}\n"))["MODEL_NAME"] == value
@@ -70,6 +79,36 @@ def test_an_empty_secret_is_named_and_not_taken(tmp_path):
     (tmp_path / "redis_password").write_text("")
     with pytest.raises(StackError, match=r"redis_password is empty; .*remove it for a new one"):
         make_secrets(tmp_path, UID)
+    (tmp_path / "redis_password").unlink()
+    for name in ("broker_url", "result_backend"):
+        with pytest.raises(StackError, match=f"{name} has another password than redis_password"):
+            make_secrets(tmp_path, UID)
+        (tmp_path / name).unlink()
+    make_secrets(tmp_path, UID)
+    password = (tmp_path / "redis_password").read_text()
+    assert (tmp_path / "broker_url").read_text() == f"redis://:{password}@redis:6379/0"
+
+
+def test_a_database_elsewhere_has_its_own_password(tmp_path):
+    make_secrets(tmp_path, UID)
+    url = "postgresql+psycopg2://airflow:theirs@database.example/airflow"
+    (tmp_path / "sql_alchemy_conn").write_text(url)
+    make_secrets(tmp_path, UID)
+    assert (tmp_path / "sql_alchemy_conn").read_text() == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AIRFLOW_UID", "1000x", "AIRFLOW_UID is '1000x'; expected a number"),
+        ("IMPRIMATUR_DATA", "{}/file/data", "Make it, or name another place in"),
+    ],
+)
+def test_what_this_user_cant_make_is_an_error_and_no_traceback(tmp_path, capsys, name, value, said):
+    (tmp_path / "file").touch()
+    write_env_file(tmp_path / "x.env", tmp_path / "state", {name: value.format(tmp_path)})
+    assert main(["--env-file", str(tmp_path / "x.env"), "up", "--no-build"]) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_a_secret_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
