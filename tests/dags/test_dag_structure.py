@@ -131,10 +131,27 @@ def test_a_dag_names_the_queue_and_pool_that_are_set(monkeypatch):
 
     monkeypatch.setenv("IMPRIMATUR_TRAINING_QUEUE", "gpu")
     monkeypatch.setenv("IMPRIMATUR_TRAINING_POOL", "training")
-    dag = DagBag(str(REPOSITORY / "dags")).dags["flight_delays"]
+    monkeypatch.setenv("IMPRIMATUR_CONTROL_POOL", "on_call")
+    dags = DagBag(str(REPOSITORY / "dags")).dags
+    dag = dags["flight_delays"]
     placed = {task.task_id: (task.queue, task.pool) for task in dag.tasks}
     assert {placed.pop(name) for name in ("tuner", "trainer")} == {("gpu", "training")}
     assert set(placed.values()) == {("default", "default_pool")}
+    for name in ("rollback", "release", "pin", "resume"):
+        assert {task.pool for task in dags[f"imprimatur_{name}"].tasks} == {"on_call"}
+
+
+def test_the_person_on_call_comes_before_every_pipeline():
+    from airflow.dag_processing.dagbag import DagBag
+
+    dags = DagBag(str(REPOSITORY / "dags")).dags.values()
+    control = {f"imprimatur_{name}" for name in ("rollback", "release", "pin", "resume")}
+    # By Airflow's default a task's weight is its own and that of all that come after it.
+    most = max(
+        sum(task.priority_weight for task in dag.tasks) for dag in dags if dag.dag_id not in control
+    )
+    weights = [task.priority_weight for dag in dags if dag.dag_id in control for task in dag.tasks]
+    assert min(weights) > most
 
 
 def test_nothing_that_airflow_imports_loads_tensorflow():
