@@ -49,8 +49,8 @@ class Meter:
         """Return what `docker stats` shows: without files that the kernel has cached."""
         try:
             memory = container.stats(stream=False, one_shot=True)["memory_stats"]
-        except docker.errors.NotFound:
-            return 0
+        except (docker.errors.NotFound, ValueError):
+            return 0  # it ended while it was asked for, and the engine answers nothing
         if "usage" not in memory:
             return 0  # it has just ended
         cached = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
