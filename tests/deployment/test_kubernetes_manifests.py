@@ -76,6 +76,17 @@ def test_claims_that_are_mounted_are_made(values, serving):
     assert mounted == claims()
 
 
+def test_the_validators_pod_finds_artifacts_where_records_say(values):
+    (pod,) = documents_in(FOLDER / "infra_validator_pod.yaml")
+    (container,) = pod["spec"]["containers"]
+    (artifacts,) = [one for one in container["volumeMounts"] if one["name"] == "artifacts"]
+    env = {variable["name"]: variable["value"] for variable in values["env"]}
+    assert artifacts["mountPath"] == env["IMPRIMATUR_ARTIFACTS"]
+    read = [one for one in container["args"] if one.startswith(("--model=", "--examples="))]
+    assert len(read) == 2
+    assert all(f"={env['IMPRIMATUR_ARTIFACTS']}/" in one for one in read)
+
+
 def test_the_service_and_the_policies_are_about_the_servers(serving):
     deployment = serving["Deployment"]["spec"]
     labels = deployment["template"]["metadata"]["labels"]
