@@ -14,6 +14,7 @@ import docker_images
 from components import artifacts, records
 from components.infra_validator.__main__ import build_parser
 
+ARTIFACTS = "/srv/imprimatur/artifacts"
 FOLDER = Path(__file__).resolve().parents[3] / "docker" / "kubernetes"
 MODELS = {"Pod": "V1Pod", "NetworkPolicy": "V1NetworkPolicy"}
 
@@ -85,12 +86,12 @@ def volumes(good_model, infra_examples, tmp_path):
     write(
         stored / "model" / "record.json",
         records.Model(
-            uri="/artifacts/model/Format-Serving", digest=made.digest, num_bytes=made.num_bytes
+            uri=f"{ARTIFACTS}/model/Format-Serving", digest=made.digest, num_bytes=made.num_bytes
         ),
     )
     write(
         stored / "examples" / "record.json",
-        dataclasses.replace(infra_examples, uri="/artifacts/examples/data"),
+        dataclasses.replace(infra_examples, uri=f"{ARTIFACTS}/examples/data"),
     )
     blessings = tmp_path / "blessings"
     blessings.mkdir()
