@@ -9,6 +9,8 @@ import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components import artifacts, pusher, records
@@ -319,6 +321,25 @@ def test_reading_loads_neither_tensorflow_nor_matplotlib():
         "& set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_reading_loads_no_pandas_either(months):
+    """It would take the first page of a server a second; an installation has it."""
+    code = f"""
+import pathlib, sys
+from components.evaluator.history_files import read_table
+found = read_table(pathlib.Path({str(months.evaluations[1] / "metrics.parquet")!r}), {{}})
+assert found["metrics"]["auc"] == 0.71, found
+assert "pandas" not in sys.modules
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_table_without_its_columns_is_damaged(months):
+    file = months.evaluations[1] / "metrics.parquet"
+    pq.write_table(pa.table({"slice": ["{}"], "metric": ["auc"]}), file)
+    (problem,) = history_of(months).problems
+    assert str(file) in problem
 
 
 def test_what_changes_on_disk_is_read_again(months):
