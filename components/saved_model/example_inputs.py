@@ -46,6 +46,11 @@ def make_inputs(signature: Signature, examples: Inputs | Sequence[bytes]) -> Inp
     """
     if isinstance(examples, Mapping):
         return _checked_arrays(signature, examples)
+    if not isinstance(examples, Sequence | np.ndarray):
+        raise DataError(
+            f"the examples are a {type(examples).__name__}; expected a list of serialized "
+            "tf.Examples, or arrays by input"
+        )
     if len(examples) == 0:
         raise DataError("there are no examples; expected at least one, to compare the answers")
     if not all(isinstance(example, bytes) for example in examples):

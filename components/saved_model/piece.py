@@ -51,6 +51,8 @@ def _input(model: Any) -> Any:
 def _outputs_of(model: Any, names: Names) -> Any:
     if isinstance(names, str):
         return _output_of(model, names)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{names!r} names no layer; expected the name of one, or several")
     if not names:
         raise ConfigurationError("no layer is named; expected the name of one, or several")
     return [_output_of(model, name) for name in names]

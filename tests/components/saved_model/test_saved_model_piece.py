@@ -169,6 +169,14 @@ def test_names_the_layers_there_are(residual):
         piece(residual, inputs="block_9", outputs="features")
 
 
+@pytest.mark.parametrize("outputs", [3, [3], None, {"features": 1}])
+def test_says_what_names_no_layer(residual, outputs):
+    from components.saved_model.piece import piece
+
+    with pytest.raises(ConfigurationError, match=r"names no layer; expected the name of one"):
+        piece(residual, outputs=outputs)
+
+
 def test_says_which_nested_model_holds_a_layer(residual):
     import keras
 

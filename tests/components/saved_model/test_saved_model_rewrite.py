@@ -204,6 +204,7 @@ def test_a_missing_output_fails():
         ({"format": "tfjs"}, ConfigurationError, "format is 'tfjs'; expected one of tflite"),
         ({"examples": {"x": MANY}}, DataError, r"have \['x'\], but .* takes \['row'\]"),
         ({"examples": []}, DataError, "no examples"),
+        ({"examples": None}, DataError, "the examples are a NoneType"),
         ({"examples": [b""]}, DataError, r"\['row'\] .* can't be read from the examples"),
         ({"signature_name": "nope"}, InvalidModelError, "no signature 'nope'"),
         ({"tolerance": float("nan")}, ConfigurationError, "tolerance is nan; expected a number"),
