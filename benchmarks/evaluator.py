@@ -54,6 +54,8 @@ TFMA_TARGETS = {
     (LARGE, "by carrier"): 60,
 }
 """Times as fast as TFMA."""
+FLIGHT_MODEL = Path(__file__).parents[1] / "models" / "flight_delays"
+GRAPH = "transform"
 RUN_TFMA = Path(__file__).parents[1] / "tests" / "components" / "evaluator" / "run_tfma.py"
 CLOCKS = ("wall", "cpu")
 METRICS = [
@@ -106,6 +108,12 @@ def prepare(directory: Path) -> None:
         run("models.flight_delays.data", "--output", flights)
         arguments = ("--source", flights, "--splits", '{"eval": 1}')
         run("components.example_gen", *arguments, "--output-dir", directory / "examples")
+    if not (directory / GRAPH).exists():
+        record = directory / "examples" / "record.json"
+        module = FLIGHT_MODEL / "preprocessing.py"
+        read = ("--schema", FLIGHT_MODEL / "schema.pbtxt", "--module-file", module)
+        more = ("--analyze-splits", "eval", "--output-dir", directory / GRAPH)
+        run("components.transform", "--examples", record, *read, *more)
     for name, units in MODELS.items():
         if not (directory / name).exists():
             run("benchmarks.evaluator", "--child", "export", directory / name, json.dumps(units))
@@ -291,12 +299,15 @@ def since(started: Seconds) -> Seconds:
 
 
 def export_model(directory: str, units: list[int]) -> None:
-    """Write an untrained flight model with these hidden layers."""
+    """Write an untrained flight model with these hidden layers, beside the transform graph."""
+    from components.transform.feature_transform import FeatureTransform
     from models.flight_delays import module
 
-    network = module.build_model({**module.DEFAULTS, "hidden_units": units})
+    record = json.loads(Path(directory).with_name(GRAPH).joinpath("record.json").read_text())
+    transform = FeatureTransform(record["uri"])
+    network = module.build_model(transform, {**module.DEFAULTS, "hidden_units": units})
     print(f"{network.count_params():,} parameters")
-    module.export(network, directory)
+    module.export(network, transform, directory)
 
 
 def run(module: str, *arguments: object) -> str:
