@@ -134,9 +134,16 @@ class Stage:
 
     def fail_unfinished(self) -> None:
         """Mark runs that are queued or running, also those of an interrupted demo, as failed."""
-        for run_id in self.client.unfinished_runs(DAG_ID):
-            self.say(f"{run_id} isn't finished and never will be: marked as failed")
-            self.client.fail_run(DAG_ID, run_id)
+        fail_unfinished(self.client, self.say)
+
+
+def fail_unfinished(client: AirflowClient, say: Callable[[str], None]) -> list[str]:
+    """Mark the runs of the demo's DAG that are queued or running as failed; return their ids."""
+    runs = client.unfinished_runs(DAG_ID)
+    for run_id in runs:
+        say(f"{run_id} isn't finished and never will be: marked as failed")
+        client.fail_run(DAG_ID, run_id)
+    return runs
 
 
 def _changed(shown: dict[str, str], states: dict[str, str]) -> list[str]:

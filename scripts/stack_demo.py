@@ -22,7 +22,7 @@ from components.installation import data_root, serving_root
 from components.records import PushedModel, Window
 from scripts.airflow_client import ENDED, USER, AirflowClient
 from scripts.demo import Clock, wait_for_dag
-from scripts.demo_run import DAG_ID, DemoError, Outcome, Plan, Stage
+from scripts.demo_run import DAG_ID, DemoError, Outcome, Plan, Stage, fail_unfinished
 
 AIRFLOW = "http://api-server:8080"
 MODEL_SERVER = "http://model-server:8501"
@@ -124,11 +124,7 @@ def log_in(address: str, password: str) -> AirflowClient:
 
 def end_runs(client: AirflowClient, say: Callable[[str], None]) -> None:
     """Mark the runs of the demo's DAG as failed, and give their tasks time to end."""
-    runs = client.unfinished_runs(DAG_ID)
-    for run_id in runs:
-        say(f"{run_id} isn't finished and never will be: marked as failed")
-        client.fail_run(DAG_ID, run_id)
-    if runs:
+    if fail_unfinished(client, say):
         time.sleep(END_SECONDS)
 
 
